@@ -1,0 +1,234 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/page"
+	"github.com/noren-dev/noren/internal/plan"
+)
+
+// atOnce bounds the targets read side by side while planning.
+const atOnce = 16
+
+// Patience of the steps that wait. The controller behind an Ingress usually
+// needs seconds; see facts in docs/explanation/closing.md for when it does not.
+const (
+	checkPatience  = 0
+	idlePatience   = 10 * time.Minute // a sync under way is waited for
+	applyPatience  = 2 * time.Minute
+	provePatience  = 5 * time.Minute
+	healthPatience = 15 * time.Minute
+)
+
+// A CloseRequest is what a person asks to be closed.
+type CloseRequest struct {
+	Environment string
+	Services    []string // none: all of the environment
+	Until       time.Time
+	Reason      string
+	Mode        edge.Mode // "" is edge.Closed
+	Paths       []string
+	Sources     []netip.Prefix // beside those of the catalog
+	Pass        bool           // make a pass for staff, also if the catalog does not ask
+	OnFailure   plan.OnFailure
+}
+
+// A Closing is a plan to close with what its reader wants to see beside it.
+type Closing struct {
+	Plan   *plan.Plan
+	Fronts []Fronts
+	Pages  []ServicePage
+}
+
+// Fronts is an entrance's whole door now and as it would be closed.
+type Fronts struct {
+	Service string
+	Target  string
+	Hosts   []string
+	Now     edge.Front
+	Then    edge.Front
+}
+
+// A ServicePage is what customers of a service would be shown.
+type ServicePage struct {
+	Service string
+	Page    page.Page
+	Limit   int // bytes, 0: none
+}
+
+// PlanClose reads the world and compiles the plan that closes the services. It
+// writes nothing.
+func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, error) {
+	env, err := c.Catalog.Environment(req.Environment)
+	if err != nil {
+		return nil, err
+	}
+	services, err := c.Catalog.Services(req.Environment, req.Services...)
+	if err != nil {
+		return nil, err
+	}
+	x := newPlanner(c, env, req)
+	if err := x.survey(ctx, services); err != nil {
+		return nil, err
+	}
+	return x.compile(ctx)
+}
+
+// A planner gathers what a plan is compiled from.
+type planner struct {
+	*Control
+	req     CloseRequest
+	env     catalog.Environment
+	session *driver.Session
+	mark    string
+	pass    string
+	places  []*place
+	steps   int
+}
+
+// A place is one entrance of one service, as surveyed and as proposed.
+type place struct {
+	service  catalog.Service
+	entrance catalog.Entrance
+	survey   *driver.Survey
+	page     page.Page
+	proposal *driver.Proposal
+}
+
+func newPlanner(c *Control, env catalog.Environment, req CloseRequest) *planner {
+	x := &planner{Control: c, req: req, env: env, mark: token(10)}
+	if req.Pass || env.Bypass.Pass {
+		x.pass = token(24)
+	}
+	x.session = c.session(planEnvironment(env))
+	return x
+}
+
+func planEnvironment(env catalog.Environment) plan.Environment {
+	p := plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: map[string]json.RawMessage{}}
+	for name, section := range env.Drivers {
+		p.Drivers[name] = section.JSON
+	}
+	return p
+}
+
+// survey reads every entrance, side by side, and asks each driver how it would
+// be closed. All errors are gathered, so that a person mends them at once.
+func (x *planner) survey(ctx context.Context, services []catalog.Service) error {
+	for _, s := range services {
+		for _, e := range s.Entrances {
+			x.places = append(x.places, &place{service: s, entrance: e})
+		}
+	}
+	if len(x.places) == 0 {
+		return &fault.Fault{Code: fault.Invalid, Summary: "nothing to close",
+			Detail: fmt.Sprintf("No service of %s has an entrance in the catalog.", x.env.Name)}
+	}
+	return each(ctx, x.places, func(ctx context.Context, p *place) error {
+		e, err := x.session.Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options)
+		if err != nil {
+			return err
+		}
+		if p.survey, err = e.Survey(ctx); err != nil {
+			return err
+		}
+		if p.page, err = x.pageOf(p.service, p.survey.PageLimit); err != nil {
+			return err
+		}
+		p.proposal, err = e.Close(p.survey, x.closing(p))
+		return err
+	})
+}
+
+// closing is what is asked of one place.
+func (x *planner) closing(p *place) edge.Closing {
+	return edge.Closing{
+		Mark: x.mark, Hosts: p.survey.Hosts, Mode: x.mode(), Paths: x.req.Paths, KeepOpen: p.service.KeepOpen,
+		Bypass: edge.Bypass{Sources: slices.Concat(x.env.Bypass.Sources, x.req.Sources), Pass: x.pass},
+		Page:   response(p.page, x.mark, p.survey.PageLimit),
+	}
+}
+
+func (x *planner) mode() edge.Mode {
+	if x.req.Mode == "" {
+		return edge.Closed
+	}
+	return x.req.Mode
+}
+
+// compile turns proposals into stages, observing each target that would change.
+func (x *planner) compile(ctx context.Context) (*Closing, error) {
+	zone := x.Catalog.Zone
+	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: planEnvironment(x.env), Until: x.req.Until,
+		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure}
+	b := &builder{planner: x}
+	for _, pl := range x.places {
+		if err := b.place(ctx, pl); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.observe(ctx); err != nil {
+		return nil, err
+	}
+	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve)
+	p.Services, p.Locks, p.Notes, p.Budgets = b.services, b.locks, b.notes, b.budgets
+	closing := &Closing{Plan: p}
+	for _, pl := range x.places {
+		closing.Fronts = append(closing.Fronts, Fronts{Service: pl.service.Name, Target: pl.survey.Target, Hosts: pl.survey.Hosts,
+			Now: pl.survey.Front, Then: pl.proposal.Front})
+		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: pl.page, Limit: pl.survey.PageLimit})
+	}
+	return closing, nil
+}
+
+// each calls f for every item, bounded side by side, and joins all errors.
+func each[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
+	errs := make([]error, len(items))
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, item := range items {
+		g.Go(func() error {
+			errs[i] = f(ctx, item)
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return joined(errs)
+}
+
+// step makes a plan step of a call.
+func (x *planner) step(ctx context.Context, stage plan.StageName, call driver.Call) (plan.Step, error) {
+	params, err := json.Marshal(call.Params)
+	if err != nil {
+		return plan.Step{}, fmt.Errorf("%s: parameters: %w", call.Action, err)
+	}
+	in, err := x.session.Action(ctx, call.Action, params)
+	if err != nil {
+		return plan.Step{}, err
+	}
+	x.steps++
+	return plan.Step{ID: fmt.Sprintf("%s-%d", stage, x.steps), Action: call.Action, Target: in.Target, Kind: kindOf(in), Params: params}, nil
+}
+
+func kindOf(in *driver.Instance) action.Kind {
+	switch {
+	case in.Change != nil:
+		return action.KindChange
+	case in.Check != nil:
+		return action.KindCheck
+	default:
+		return action.KindEffect
+	}
+}

@@ -1,0 +1,230 @@
+// Package control is what a person can ask of noren: plan, close, open, watch,
+// signal, status, who sees what. Every face (command line, web, API) goes
+// through it, and nothing below it knows that there are faces.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/engine"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+	"github.com/noren-dev/noren/internal/store"
+)
+
+// Options are what a Control is made of.
+type Options struct {
+	Catalog  *catalog.Catalog // nil where the request needs none (status, watch)
+	Registry *driver.Registry
+	StateDir string
+	Now      func() time.Time
+	Actor    string // "user@host"
+	// Hook is passed to the engine; tests kill the process there.
+	Hook func(point string)
+}
+
+// A Control answers requests on one catalog and one state directory.
+type Control struct {
+	Options
+	store  *store.Store
+	engine *engine.Engine // nil while another process executes
+}
+
+// Open opens the state directory. It starts nothing: the engine comes with the
+// first run.
+func Open(ctx context.Context, o Options) (*Control, error) {
+	s, err := store.Open(ctx, o.StateDir, o.Now)
+	if err != nil {
+		return nil, err
+	}
+	return &Control{Options: o, store: s}, nil
+}
+
+// Close lets go of the state directory. A run still under way is carried on by
+// the next noren that executes.
+func (c *Control) Close() error {
+	var err error
+	if c.engine != nil {
+		err = c.engine.Close()
+	}
+	return errors.Join(err, c.store.Close())
+}
+
+// Start records a plan as a run and begins it. The error of an entrance held
+// by another run has code Locked.
+func (c *Control) Start(ctx context.Context, p *plan.Plan) (*run.Run, error) {
+	return c.store.Create(ctx, newID(p.Kind, c.Now()), p, c.Actor)
+}
+
+// followEvery is how often a follower looks for new events. Events come from
+// any process, so that the file is where all look.
+const followEvery = 50 * time.Millisecond
+
+// Follow reports what happens to a run until it ends or ctx is done. When no
+// process executes runs, this one does. tell is called for every event, the
+// past ones first, with the run as it is after it.
+func (c *Control) Follow(ctx context.Context, id string, tell func(run.Event, *run.Run)) (*run.Run, error) {
+	past, err := c.store.Run(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	r := run.New(id, past.Plan, past.Digest, past.Actor, past.Created)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		events, err := c.store.Events(ctx, id, r.Last)
+		if err != nil {
+			return r, err
+		}
+		for _, e := range events {
+			r.Fold(e)
+			tell(e, r)
+		}
+		if r.Status.Ended() {
+			return r, nil
+		}
+		if err := c.execute(ctx, id); err != nil {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// execute makes sure that some process executes runs, this one if need be, and
+// returns the error that keeps this one from going on.
+func (c *Control) execute(ctx context.Context, id string) error {
+	if c.engine != nil {
+		return c.engine.Failure(id)
+	}
+	e, err := engine.Open(ctx, engine.Options{Store: c.store, Registry: c.Registry, Dir: c.StateDir, Now: c.Now, Hook: c.Hook})
+	if errors.Is(err, engine.ErrBusy) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.engine = e
+	return nil
+}
+
+// Executing tells whether this process executes runs; if not, another does.
+func (c *Control) Executing() bool { return c.engine != nil }
+
+// Signal tells a run what a person wants. It is kept until the run takes it.
+func (c *Control) Signal(ctx context.Context, id string, s run.Signal) error {
+	return c.store.Send(ctx, id, s, c.Actor)
+}
+
+// Run reads a run.
+func (c *Control) Run(ctx context.Context, id string) (*run.Run, error) { return c.store.Run(ctx, id) }
+
+// Unfinished lists the runs that have not ended, oldest first.
+func (c *Control) Unfinished(ctx context.Context) ([]*run.Run, error) {
+	ids, err := c.store.Unfinished(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.runs(ctx, ids)
+}
+
+// Runs lists the newest runs.
+func (c *Control) Runs(ctx context.Context, limit int) ([]*run.Run, error) {
+	ids, err := c.store.RunIDs(ctx, limit)
+	if err != nil {
+		return nil, err
+	}
+	return c.runs(ctx, ids)
+}
+
+func (c *Control) runs(ctx context.Context, ids []string) ([]*run.Run, error) {
+	var all []*run.Run
+	for _, id := range ids {
+		r, err := c.store.Run(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// A ClosedService is a service of which a run holds entrances.
+type ClosedService struct {
+	Environment string
+	Service     string
+	Team        string
+	Entrances   []plan.Entrance
+	Run         *run.Run
+	Since       time.Time
+	Until       time.Time
+	Overdue     time.Duration // zero if not late, or if no end was given
+}
+
+// Status lists what is closed, or half way, by environment and service.
+func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
+	locks, err := c.store.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runs := map[string]*run.Run{}
+	held := map[string]string{}
+	for _, l := range locks {
+		held[l.Target] = l.Run
+		if runs[l.Run] == nil {
+			if runs[l.Run], err = c.store.Run(ctx, l.Run); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var closed []ClosedService
+	seen := map[string]bool{}
+	for _, l := range locks {
+		if seen[l.Run] {
+			continue
+		}
+		seen[l.Run] = true
+		closed = append(closed, c.closedBy(runs[l.Run], held)...)
+	}
+	return closed, nil
+}
+
+func (c *Control) closedBy(r *run.Run, held map[string]string) []ClosedService {
+	var closed []ClosedService
+	for _, s := range r.Plan.Services {
+		var mine []plan.Entrance
+		for _, e := range s.Entrances {
+			if held[e.Target] == r.ID {
+				mine = append(mine, e)
+			}
+		}
+		if len(mine) == 0 {
+			continue
+		}
+		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine,
+			Run: r, Since: r.Created, Until: r.Until}
+		if now := c.Now(); !r.Until.IsZero() && now.After(r.Until) {
+			cs.Overdue = now.Sub(r.Until).Round(time.Second)
+		}
+		closed = append(closed, cs)
+	}
+	return closed
+}
+
+func (c *Control) session(env plan.Environment) *driver.Session {
+	return c.Registry.Open(driver.Env{Name: env.Name, Now: c.Now}, env.Drivers)
+}
+
+// newID names a run so that a person can say it aloud: the kind, the day, and
+// four letters without look-alikes.
+func newID(k plan.Kind, now time.Time) string {
+	return fmt.Sprintf("%s-%s-%s", k, now.Format("0102"), token(4))
+}

@@ -1,0 +1,331 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// A Side says whose state wins where a target has drifted.
+type Side string
+
+// The sides: the receipt's, overwriting what someone wrote meanwhile; or the
+// other's, leaving the target as it is.
+const (
+	Neither Side = ""
+	Ours    Side = "ours"
+	Theirs  Side = "theirs"
+)
+
+// An OpenRequest is what a person asks to be opened.
+type OpenRequest struct {
+	Environment string   // "" for every environment in which something is closed
+	Services    []string // none: all that are closed
+	// Sick opens also if the application behind does not answer.
+	Sick      bool
+	Side      Side
+	OnFailure plan.OnFailure
+}
+
+// PlanOpen compiles one plan for each closing that holds the services asked
+// for, from the closing's receipts. It writes nothing. A drifted target
+// without a side is a fault that shows what was before, what noren wrote and
+// what is there now.
+func (c *Control) PlanOpen(ctx context.Context, req OpenRequest) ([]*plan.Plan, error) {
+	closed, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := pick(closed, req)
+	if err != nil {
+		return nil, err
+	}
+	byRun := map[string][]ClosedService{}
+	for _, s := range wanted {
+		byRun[s.Run.ID] = append(byRun[s.Run.ID], s)
+	}
+	var plans []*plan.Plan
+	for _, id := range slices.Sorted(maps.Keys(byRun)) {
+		p, err := c.planOpen(ctx, byRun[id], closed, req)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// pick chooses the closed services that a request names.
+func pick(closed []ClosedService, req OpenRequest) ([]ClosedService, error) {
+	var wanted []ClosedService
+	var names []string
+	for _, s := range closed {
+		if req.Environment != "" && s.Environment != req.Environment {
+			continue
+		}
+		names = append(names, s.Service)
+		if len(req.Services) == 0 || slices.Contains(req.Services, s.Service) {
+			wanted = append(wanted, s)
+		}
+	}
+	for _, name := range req.Services {
+		if slices.Contains(names, name) {
+			continue
+		}
+		f := &fault.Fault{Code: fault.NotFound, Summary: "service is not closed",
+			Detail: fmt.Sprintf("No run of noren holds %q%s closed.", name, in(req.Environment)), Try: []string{"noren status"}}
+		if near := fault.Nearest(name, names); near != "" {
+			f.Detail += fmt.Sprintf(" Did you mean %q?", near)
+		}
+		return nil, f
+	}
+	for _, s := range wanted {
+		if !s.Run.Status.Ended() {
+			return nil, &fault.Fault{Code: fault.Locked, Summary: "run has not ended",
+				Detail: fmt.Sprintf("Run %s, started by %s, is still %s on %s.", s.Run.ID, s.Run.Actor, s.Run.Status, s.Service),
+				Try:    []string{"noren watch " + s.Run.ID, "noren undo " + s.Run.ID, "noren resume " + s.Run.ID}}
+		}
+	}
+	return wanted, nil
+}
+
+func in(env string) string {
+	if env == "" {
+		return ""
+	}
+	return " in " + env
+}
+
+// planOpen compiles the opening of some services of one closing.
+func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService, req OpenRequest) (*plan.Plan, error) {
+	holder := services[0].Run
+	closing, receipts, err := c.closingOf(ctx, holder)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
+		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
+	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment)}
+	for _, s := range services {
+		o.service(s, req)
+	}
+	open, resume := plan.Opening(closing.Plan, receipts)
+	if open, err = c.settle(ctx, o, ofServices(open, services), req.Side); err != nil {
+		return nil, err
+	}
+	if resume, err = c.settle(ctx, o, unneeded(resume, closing.ID, services, closed), req.Side); err != nil {
+		return nil, err
+	}
+	var after []plan.Step
+	for _, s := range resume {
+		steps, err := o.afterResume(s)
+		if err != nil {
+			return nil, err
+		}
+		after = append(after, steps...)
+	}
+	p.Stages = nonEmpty(plan.Stage{Name: plan.StageReady, Steps: o.ready}, plan.Stage{Name: plan.StageOpen, Steps: open},
+		plan.Stage{Name: plan.StageResume, Steps: resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
+		plan.Stage{Name: plan.StageProve, Steps: o.proof})
+	return p, o.err
+}
+
+// closingOf returns the closing whose receipts are to be taken back: the
+// holder itself, or the closing that the holder tried to open.
+func (c *Control) closingOf(ctx context.Context, holder *run.Run) (*run.Run, []action.Receipt, error) {
+	closing := holder
+	if holder.Plan.Kind == plan.Open {
+		var err error
+		if closing, err = c.store.Run(ctx, holder.Plan.Closing); err != nil {
+			return nil, nil, err
+		}
+	}
+	receipts, err := c.store.Receipts(ctx, closing.ID)
+	return closing, receipts, err
+}
+
+func ofServices(steps []plan.Step, services []ClosedService) []plan.Step {
+	return slices.DeleteFunc(steps, func(s plan.Step) bool {
+		return !slices.ContainsFunc(services, func(c ClosedService) bool { return c.Service == s.Service })
+	})
+}
+
+// unneeded keeps the pauses that nothing still closed by the same closing
+// needs: a sync that services share goes on when the last of them opens.
+func unneeded(resume []plan.Step, closing string, services, closed []ClosedService) []plan.Step {
+	for _, c := range closed {
+		same := c.Run.ID == closing || c.Run.Plan.Closing == closing
+		opening := slices.ContainsFunc(services, func(s ClosedService) bool { return s.Service == c.Service })
+		if same && !opening {
+			return ofServices(resume, nil)
+		}
+	}
+	return resume
+}
+
+// settle looks at each target: as noren left it, it is taken back; as it was
+// before, there is nothing to do; else somebody changed it, and a side must
+// be chosen.
+func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side Side) ([]plan.Step, error) {
+	var mu sync.Mutex
+	drop := map[string]bool{}
+	err := each(ctx, indexes(steps), func(ctx context.Context, i int) error {
+		s := &steps[i]
+		inst, err := o.session.Action(ctx, s.Action, s.Params)
+		if err != nil {
+			return err
+		}
+		now, err := inst.Change.Observe(ctx)
+		if err != nil {
+			return unread(s.Target, o.plan.Environment.Name, err)
+		}
+		switch {
+		case now.Equal(s.From):
+			return nil
+		case now.Equal(s.To):
+			s.From = now
+			return nil
+		case side == Ours:
+			if inst.Describer != nil {
+				s.Description = inst.Describer.Describe(now, s.To)
+			}
+			s.From = now
+			return nil
+		case side == Theirs:
+			mu.Lock()
+			defer mu.Unlock()
+			drop[s.ID] = true
+			o.plan.Notes = append(o.plan.Notes, driver.Note{Warn: true, Text: s.Target + ": left as someone else changed it; noren does not restore it."})
+			return nil
+		default:
+			return drifted(s, inst, now, o.plan.Environment.Name)
+		}
+	})
+	return slices.DeleteFunc(steps, func(s plan.Step) bool { return drop[s.ID] }), err
+}
+
+func indexes[T any](items []T) []int {
+	all := make([]int, len(items))
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// drifted shows the three states of a target that somebody else changed.
+func drifted(s *plan.Step, inst *driver.Instance, now action.State, env string) error {
+	show := func(st action.State) string {
+		if inst.Describer == nil {
+			return string(st.Fields)
+		}
+		return inst.Describer.Describe(action.State{}, st).After
+	}
+	indent := func(text string) string {
+		if strings.TrimSpace(text) == "" {
+			text = "(not there)"
+		}
+		return "    " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    ")
+	}
+	return &fault.Fault{Code: fault.Drift, Summary: "target has drifted", Err: action.ErrDrift,
+		Detail: fmt.Sprintf("%s in %s was changed by someone else since noren wrote it.\n  before:\n%s\n  ours:\n%s\n  now:\n%s",
+			s.Target, env, indent(show(s.To)), indent(show(s.From)), indent(show(now))),
+		Left: "nothing: this command wrote nothing; the service is still closed",
+		Try:  []string{"noren open --env " + env + " --ours     # put back what was before, over what is there now", "noren open --env " + env + " --theirs   # leave it as it is now, open the rest"}}
+}
+
+func nonEmpty(stages ...plan.Stage) []plan.Stage {
+	return slices.DeleteFunc(stages, func(s plan.Stage) bool { return len(s.Steps) == 0 })
+}
+
+// An opener makes the checks and effects around the changes of an opening.
+type opener struct {
+	*Control
+	ctx     context.Context
+	plan    *plan.Plan
+	session *driver.Session
+	ready   []plan.Step
+	proof   []plan.Step
+	err     error
+}
+
+// service adds a closed service: is it well behind the curtain, and did it
+// open for customers?
+func (o *opener) service(s ClosedService, req OpenRequest) {
+	full := s.Run.Plan.Services[slices.IndexFunc(s.Run.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
+	full.Entrances = s.Entrances
+	o.plan.Services = append(o.plan.Services, full)
+	var urls []string
+	for _, e := range s.Entrances {
+		o.plan.Locks = append(o.plan.Locks, e.Target)
+		urls = append(urls, e.URLs...)
+		if !req.Sick {
+			o.ready = append(o.ready, e.Ready...)
+		}
+	}
+	if o.plan.Pass != "" && len(full.Health) > 0 && !req.Sick {
+		o.ready = o.check(o.ready, plan.StageReady, s.Service, "Behind the curtain, does "+s.Service+" answer?", "http/healthy",
+			map[string]any{"urls": full.Health, "pass": o.plan.Pass})
+	}
+	if len(urls) > 0 {
+		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Prove open: "+s.Service, "http/open", map[string]any{"urls": urls})
+	}
+	if len(full.Health) > 0 {
+		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Health checks of "+s.Service, "http/healthy",
+			map[string]any{"urls": full.Health, "notMark": true})
+	}
+}
+
+func (o *opener) check(steps []plan.Step, stage plan.StageName, service, title, name string, params any) []plan.Step {
+	s, err := o.step(stage, len(steps)+1, service, title, driver.Call{Action: name, Params: params})
+	if err != nil {
+		o.err = joined([]error{o.err, err})
+		return steps
+	}
+	s.Patience = healthPatience
+	return append(steps, s)
+}
+
+func (o *opener) step(stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
+	params, err := json.Marshal(call.Params)
+	if err != nil {
+		return plan.Step{}, err
+	}
+	in, err := o.session.Action(o.ctx, call.Action, params)
+	if err != nil {
+		return plan.Step{}, err
+	}
+	id := fmt.Sprintf("%s-%s-%d", stage, service, n)
+	return plan.Step{ID: id, Track: id, Kind: kindOf(in), Action: call.Action, Target: in.Target, Service: service,
+		Title: title, Params: params}, nil
+}
+
+// afterResume makes the owner look again, and waits until Git's state is back:
+// turning automated sync on does not by itself start one.
+func (o *opener) afterResume(s plan.Step) ([]plan.Step, error) {
+	system, _, _ := strings.Cut(s.Action, "/")
+	calls := []struct{ action, title string }{
+		{"app.refresh", "Ask for a fresh comparison with Git: "},
+		{"app.sync", "Sync, if still out of step with Git: "},
+		{"app.settled", "Git's state is back: "},
+	}
+	var steps []plan.Step
+	for i, c := range calls {
+		step, err := o.step(plan.StageSettle, i+1, s.ID, c.title+s.Target, driver.Call{Action: system + "/" + c.action, Params: s.Params})
+		if err != nil {
+			return nil, err
+		}
+		step.Track, step.Service, step.Patience = s.Target, s.Service, healthPatience
+		steps = append(steps, step)
+	}
+	return steps, nil
+}

@@ -1,0 +1,152 @@
+// Package driver is where drivers meet the rest of noren: the registry, the
+// strict decoding of their configuration, and the typed layer that turns what
+// a driver's author writes into the interfaces of package action.
+//
+// A driver is a value, built by [New] from parts and listed in driver/all.
+// Its life: the configuration is decoded strictly and validated without I/O
+// ([Driver.Decode]); a [Session] connects it on first use; the session opens
+// its actions and entrances by name.
+package driver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+)
+
+// Env is what a driver is told about the environment it works in.
+type Env struct {
+	Name string
+	Now  func() time.Time
+}
+
+// A Driver is one outside system that noren knows: its configuration, its
+// actions, the entrances it can close.
+type Driver struct {
+	Name    string
+	Summary string
+	// NewConfig returns a pointer to an empty configuration, for the JSON Schema.
+	NewConfig func() any
+
+	Actions   []*Action
+	Entrances []*EntranceKind
+
+	inherit  inheritance
+	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)
+	discover func(ctx context.Context, conn any) (*Discovery, error)
+	marks    func(ctx context.Context, conn any) ([]action.Mark, error)
+	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
+}
+
+// A Part is one thing a driver can do, given its connection K.
+type Part[K any] func(d *Driver)
+
+// A Validator is a configuration that can tell what is wrong with it without
+// any I/O. Its errors name the fields.
+type Validator interface{ Validate() error }
+
+// New makes a driver from its configuration type C, its connection type K and
+// its parts. connect does the first I/O, or none until the connection is used;
+// it is called once per session.
+func New[C, K any](name, summary string, connect func(ctx context.Context, cfg C, env Env) (K, error), parts ...Part[K]) *Driver {
+	d := &Driver{
+		Name:      name,
+		Summary:   summary,
+		NewConfig: func() any { return new(C) },
+		connect: func(ctx context.Context, raw json.RawMessage, env Env) (any, error) {
+			var cfg C
+			if err := decodeStrict(raw, &cfg); err != nil {
+				return nil, fmt.Errorf("%s: configuration: %w", name, err)
+			}
+			return connect(ctx, cfg, env)
+		},
+	}
+	for _, p := range parts {
+		p(d)
+	}
+	return d
+}
+
+// decodeStrict refuses unknown keys, so that a slip of the hand is an error
+// and not silence. No input at all is an empty object.
+func decodeStrict(raw json.RawMessage, into any) error {
+	if len(raw) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if v, ok := into.(Validator); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+type inheritance struct {
+	from string
+	keys []string
+}
+
+// Inherits lets a driver take the keys that its configuration leaves out from
+// the configuration of another driver in the same environment: Argo CD is
+// usually reached through the same kubeconfig context as the cluster.
+func Inherits[K any](from string, keys ...string) Part[K] {
+	return func(d *Driver) { d.inherit = inheritance{from, keys} }
+}
+
+// Discovers adds the ability to find entrances for init.
+func Discovers[K any](find func(ctx context.Context, conn K) (*Discovery, error)) Part[K] {
+	return func(d *Driver) {
+		d.discover = func(ctx context.Context, conn any) (*Discovery, error) { return find(ctx, conn.(K)) }
+	}
+}
+
+// FindsMarks adds the ability to list every mark of noren's on the system.
+func FindsMarks[K any](find func(ctx context.Context, conn K) ([]action.Mark, error)) Part[K] {
+	return func(d *Driver) {
+		d.marks = func(ctx context.Context, conn any) ([]action.Mark, error) { return find(ctx, conn.(K)) }
+	}
+}
+
+// AsksPermission adds the ability to ask the system which of the permissions
+// needed are refused to the present identity.
+func AsksPermission[K any](ask func(ctx context.Context, conn K, need []action.Permission) ([]Refusal, error)) Part[K] {
+	return func(d *Driver) {
+		d.permit = func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error) {
+			return ask(ctx, conn.(K), need)
+		}
+	}
+}
+
+// A Refusal is a permission that is missing, and the text (RBAC YAML, an IAM
+// statement) that grants it.
+type Refusal struct {
+	Permission action.Permission
+	Identity   string
+	Grant      string
+}
+
+// A Discovery is what init found: the beginnings of a catalog.
+type Discovery struct {
+	Entrances []Found
+	Notes     []string
+}
+
+// Found is one entrance that a driver found, and what it knows of its service.
+type Found struct {
+	Kind    string   // "kube/ingress"
+	Name    string   // "shop/web"
+	Service string   // proposed service name
+	Team    string   // owner where a label tells, else ""
+	Hosts   []string // public hosts
+	Health  []string // URLs, from health-check annotations where present
+	API     bool     // looks like an API gateway rather than a web application
+	Class   string   // what makes the rules real: "AWS Load Balancer Controller (group shared)"
+	Owner   *Owner
+}

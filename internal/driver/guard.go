@@ -1,0 +1,107 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+)
+
+// Bounds on every outside call. One call may take callTimeout; a call that
+// ends with action.ErrUnavailable is tried again up to callTries times in all,
+// with pauses that double from firstPause and are spread at random by half, so
+// that many targets do not come back at the same moment.
+const (
+	callTimeout = 30 * time.Second
+	callTries   = 6
+	firstPause  = 100 * time.Millisecond
+)
+
+// guarded wraps an instance's calls in the bounds above. Retrying is safe
+// because of the contract: observing only reads, and an Apply that has
+// happened already does nothing.
+func guarded(in *Instance) *Instance {
+	out := *in
+	if in.Change != nil {
+		out.Change = guardedChange{in.Change}
+	}
+	if in.Check != nil {
+		out.Check = guardedCheck{in.Check}
+	}
+	if in.Effect != nil {
+		out.Effect = guardedEffect{in.Effect}
+	}
+	if in.Waiter != nil {
+		out.Waiter = guardedWaiter{in.Waiter}
+	}
+	if in.Marker != nil {
+		out.Marker = guardedMarker{in.Marker}
+	}
+	return &out
+}
+
+type guardedChange struct{ action.Change }
+
+func (g guardedChange) Observe(ctx context.Context) (action.State, error) {
+	return retried(ctx, g.Change.Observe)
+}
+
+func (g guardedChange) Apply(ctx context.Context, from, to action.State) error {
+	_, err := retried(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, g.Change.Apply(ctx, from, to)
+	})
+	return err
+}
+
+type guardedCheck struct{ check action.Check }
+
+func (g guardedCheck) Check(ctx context.Context) (action.Verdict, error) {
+	return retried(ctx, g.check.Check)
+}
+
+type guardedEffect struct{ action.Effect }
+
+func (g guardedEffect) Do(ctx context.Context, key string) error {
+	_, err := retried(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Effect.Do(ctx, key) })
+	return err
+}
+
+type guardedWaiter struct{ action.Waiter }
+
+func (g guardedWaiter) Settled(ctx context.Context, want action.State) (action.Verdict, error) {
+	return retried(ctx, func(ctx context.Context) (action.Verdict, error) { return g.Waiter.Settled(ctx, want) })
+}
+
+type guardedMarker struct{ action.Marker }
+
+func (g guardedMarker) Marked(m action.Mark) action.Change {
+	return guardedChange{g.Marker.Marked(m)}
+}
+
+// retried calls f until it ends with anything but ErrUnavailable, its tries
+// are used up, or ctx is done.
+func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {
+	pause := firstPause
+	for try := 1; ; try++ {
+		r, err := bounded(ctx, f)
+		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
+			return r, err
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return r, errors.Join(ctx.Err(), err)
+		case <-timer.C:
+		}
+		pause *= 2
+	}
+}
+
+func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return f(call)
+}

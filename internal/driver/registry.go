@@ -1,0 +1,250 @@
+package driver
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
+)
+
+// A Registry knows the drivers by name. It is built once, in main, and passed
+// down; it does not change afterwards.
+type Registry struct {
+	drivers []*Driver
+}
+
+// NewRegistry makes a registry of the drivers. Two drivers, actions or
+// entrance kinds of one name are a mistake in the program, and it panics.
+func NewRegistry(drivers ...*Driver) *Registry {
+	seen := map[string]bool{}
+	claim := func(name string) {
+		if seen[name] {
+			panic("driver: two of the name " + name)
+		}
+		seen[name] = true
+	}
+	for _, d := range drivers {
+		claim(d.Name)
+		for _, a := range d.Actions {
+			claim(a.Name)
+		}
+		for _, e := range d.Entrances {
+			claim(e.Name)
+		}
+	}
+	return &Registry{drivers: drivers}
+}
+
+// Drivers lists the drivers in the order of their registration.
+func (r *Registry) Drivers() []*Driver { return r.drivers }
+
+// EntranceKinds lists the names of every kind of entrance.
+func (r *Registry) EntranceKinds() []string {
+	var names []string
+	for _, d := range r.drivers {
+		for _, e := range d.Entrances {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// Driver returns the driver of the name, or nil.
+func (r *Registry) Driver(name string) *Driver {
+	for _, d := range r.drivers {
+		if d.Name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// A Session is the drivers of one environment, connected on first use. It is
+// safe for concurrent use.
+type Session struct {
+	registry *Registry
+	env      Env
+	configs  map[string]json.RawMessage
+
+	mu    sync.Mutex
+	conns map[string]*connection
+}
+
+type connection struct {
+	once sync.Once
+	conn any
+	err  error
+}
+
+// Open makes a session for an environment. configs holds each driver's
+// configuration by its name; a driver without one gets an empty object.
+func (r *Registry) Open(env Env, configs map[string]json.RawMessage) *Session {
+	return &Session{registry: r, env: env, configs: configs, conns: map[string]*connection{}}
+}
+
+func (s *Session) connect(ctx context.Context, d *Driver) (any, error) {
+	s.mu.Lock()
+	c := s.conns[d.Name]
+	if c == nil {
+		c = &connection{}
+		s.conns[d.Name] = c
+	}
+	s.mu.Unlock()
+	// A failed connection stays failed for the session's life: the person
+	// reads one error, not one per target.
+	c.once.Do(func() {
+		raw, err := d.inherit.fill(s.configs[d.Name], s.configs)
+		if err != nil {
+			c.err = fmt.Errorf("%s: configuration: %w", d.Name, err)
+			return
+		}
+		c.conn, c.err = d.connect(ctx, raw, s.env)
+	})
+	return c.conn, c.err
+}
+
+// fill returns raw with the inherited keys that it lacks.
+func (i inheritance) fill(raw json.RawMessage, configs map[string]json.RawMessage) (json.RawMessage, error) {
+	parent, ok := configs[i.from]
+	if !ok {
+		return raw, nil
+	}
+	own, theirs := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &own); err != nil {
+			return nil, err
+		}
+	}
+	if err := json.Unmarshal(parent, &theirs); err != nil {
+		return nil, err
+	}
+	for _, k := range i.keys {
+		if v, ok := theirs[k]; ok && own[k] == nil {
+			own[k] = v
+		}
+	}
+	return json.Marshal(own)
+}
+
+// Action opens an action of that name with its parameters, wrapped so that
+// calls have a deadline, are retried when the outside is unavailable, and are
+// bounded in number at a time.
+func (s *Session) Action(ctx context.Context, name string, params json.RawMessage) (*Instance, error) {
+	d, a := s.registry.action(name)
+	if a == nil {
+		return nil, &fault.Fault{Code: fault.Invalid, Summary: "unknown action",
+			Detail: fmt.Sprintf("No driver of this noren has the action %q. A run made by a newer noren needs that noren.", name)}
+	}
+	conn, err := s.connect(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	in, err := a.open(conn, params)
+	if err != nil {
+		return nil, err
+	}
+	return guarded(in), nil
+}
+
+// Entrance opens an entrance by its kind and name.
+func (s *Session) Entrance(ctx context.Context, kind, name string, options json.RawMessage) (Entrance, error) {
+	for _, d := range s.registry.drivers {
+		for _, e := range d.Entrances {
+			if e.Name != kind {
+				continue
+			}
+			conn, err := s.connect(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			return e.open(conn, name, options)
+		}
+	}
+	return nil, &fault.Fault{Code: fault.Invalid, Summary: "unknown kind of entrance",
+		Detail: fmt.Sprintf("%q is none of %s.", kind, strings.Join(s.registry.EntranceKinds(), ", "))}
+}
+
+// Discover asks every configured driver that can for the entrances it finds.
+func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
+	all := &Discovery{}
+	for _, d := range s.registry.drivers {
+		if _, configured := s.configs[d.Name]; !configured || d.discover == nil {
+			continue
+		}
+		conn, err := s.connect(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		found, err := d.discover(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		all.Entrances = append(all.Entrances, found.Entrances...)
+		all.Notes = append(all.Notes, found.Notes...)
+	}
+	return all, nil
+}
+
+// Marks lists noren's marks on every configured system.
+func (s *Session) Marks(ctx context.Context) ([]action.Mark, error) {
+	var all []action.Mark
+	for _, d := range s.registry.drivers {
+		if _, configured := s.configs[d.Name]; !configured || d.marks == nil {
+			continue
+		}
+		conn, err := s.connect(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		marks, err := d.marks(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, marks...)
+	}
+	return all, nil
+}
+
+// Refusals asks each system concerned which of the permissions are missing.
+func (s *Session) Refusals(ctx context.Context, need []action.Permission) ([]Refusal, error) {
+	var all []Refusal
+	for _, d := range s.registry.drivers {
+		if d.permit == nil {
+			continue
+		}
+		var mine []action.Permission
+		for _, p := range need {
+			if p.System == d.Name {
+				mine = append(mine, p)
+			}
+		}
+		if len(mine) == 0 {
+			continue
+		}
+		conn, err := s.connect(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		refused, err := d.permit(ctx, conn, mine)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, refused...)
+	}
+	return all, nil
+}
+
+func (r *Registry) action(name string) (*Driver, *Action) {
+	for _, d := range r.drivers {
+		for _, a := range d.Actions {
+			if a.Name == name {
+				return d, a
+			}
+		}
+	}
+	return nil, nil
+}

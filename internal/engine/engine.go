@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
+	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // checkpoints in SQLite
+
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+	"github.com/noren-dev/noren/internal/store"
+)
+
+const (
+	// journalVersion names the format of checkpoints. It is no hash of the
+	// binary: an upgraded noren carries older runs on.
+	journalVersion = "journal-1"
+	// atOnce bounds the steps under way at a time.
+	atOnce = 16
+	// pumpEvery is how often the executor looks for runs that others created.
+	pumpEvery = 200 * time.Millisecond
+	// maxRecoveries bounds nothing in practice: a run is carried on as often
+	// as the process dies.
+	maxRecoveries = 1 << 20
+)
+
+// ErrBusy means that another process executes the runs of this directory.
+var ErrBusy = errors.New("another noren executes the runs of this state directory")
+
+// Options are what an engine needs. All but Hook are required.
+type Options struct {
+	Store    *store.Store
+	Registry *driver.Registry
+	Dir      string // the state directory
+	Now      func() time.Time
+	// Hook is called at every recorded point of a run, named. Tests kill the
+	// process there.
+	Hook func(point string)
+}
+
+// An Engine executes the runs of one state directory.
+type Engine struct {
+	store    *store.Store
+	registry *driver.Registry
+	now      func() time.Time
+	hook     func(string)
+
+	lock  *fileLock
+	ctx   dbos.Context
+	slots chan struct{}
+
+	mu       sync.Mutex
+	active   map[string]bool
+	sessions map[string]*driver.Session
+	failures map[string]error
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// Open becomes the executor of the state directory and carries on the runs
+// that a process before it left unfinished. If another process is the
+// executor it returns ErrBusy. Cancelling ctx does not stop runs under way:
+// a person's wish to stop is a signal, and the death of the process is
+// survived.
+func Open(ctx context.Context, o Options) (*Engine, error) {
+	lock, err := tryLock(filepath.Join(o.Dir, "executor"))
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{store: o.Store, registry: o.Registry, now: o.Now, hook: o.Hook, lock: lock,
+		slots: make(chan struct{}, atOnce), active: map[string]bool{}, failures: map[string]error{},
+		sessions: map[string]*driver.Session{}, done: make(chan struct{})}
+	if e.hook == nil {
+		e.hook = func(string) {}
+	}
+	if err := e.launch(context.WithoutCancel(ctx)); err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	return e, nil
+}
+
+func (e *Engine) launch(ctx context.Context) error {
+	db, err := e.store.OpenCheckpoints()
+	if err != nil {
+		return err
+	}
+	e.ctx, err = dbos.NewContext(ctx, dbos.Config{
+		AppName: "noren", SQLiteSystemDB: db, ApplicationVersion: journalVersion, ExecutorID: "local",
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		return fmt.Errorf("checkpoints: %w", errors.Join(err, db.Close()))
+	}
+	dbos.RegisterWorkflow(e.ctx, e.execute, dbos.WithWorkflowName("run"), dbos.WithMaxRecoveryAttempts(maxRecoveries))
+	if err := dbos.Launch(e.ctx); err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
+	}
+	pumping, stop := context.WithCancel(ctx)
+	e.stop = stop
+	go e.pump(pumping)
+	return nil
+}
+
+// Close stops looking for new runs and gives up the executor's place. Runs
+// still under way are left as a crash would leave them, to be carried on by
+// the next executor.
+func (e *Engine) Close() error {
+	e.stop()
+	<-e.done
+	if !e.Busy() {
+		if err := dbos.Shutdown(e.ctx, time.Second); err != nil {
+			return errors.Join(err, e.lock.release())
+		}
+	}
+	return e.lock.release()
+}
+
+// Busy tells whether a run is under way.
+func (e *Engine) Busy() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.active) > 0
+}
+
+// Failure returns the error that keeps the engine from going on with a run,
+// such as a full disk, or nil.
+func (e *Engine) Failure(id string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failures[id]
+}
+
+// pump starts every unfinished run that is not under way, at once and then
+// again and again: the store is where other processes leave theirs.
+func (e *Engine) pump(ctx context.Context) {
+	defer close(e.done)
+	tick := time.NewTicker(pumpEvery)
+	defer tick.Stop()
+	for {
+		ids, err := e.store.Unfinished(ctx)
+		if err == nil {
+			for _, id := range ids {
+				e.start(id)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// start begins or rejoins a run. A workflow whose process died is taken up by
+// the library; one that ended in an error, such as a full disk, is begun anew
+// under the next number: receipts keep that safe.
+func (e *Engine) start(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.active[id] || e.failures[id] != nil {
+		return
+	}
+	attempts, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterWorkflowIDPrefix(id+"/"))
+	if err != nil {
+		e.failures[id] = fmt.Errorf("run %s: checkpoints: %w", id, err)
+		return
+	}
+	handle, err := e.handle(id, attempts)
+	if err != nil {
+		e.failures[id] = fmt.Errorf("run %s: %w", id, err)
+		return
+	}
+	e.active[id] = true
+	go func() {
+		_, err := handle.GetResult()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.active, id)
+		if err != nil {
+			e.failures[id] = err
+		}
+	}()
+}
+
+func (e *Engine) handle(id string, attempts []dbos.WorkflowStatus) (dbos.WorkflowHandle[run.Status], error) {
+	for _, a := range attempts {
+		switch a.Status {
+		case dbos.WorkflowStatusPending, dbos.WorkflowStatusEnqueued:
+			return dbos.RetrieveWorkflow[run.Status](e.ctx, a.ID)
+		}
+	}
+	return dbos.RunWorkflow(e.ctx, e.execute, id, dbos.WithWorkflowID(fmt.Sprintf("%s/%d", id, len(attempts)+1)))
+}
+
+// session returns the drivers of a plan's environment. Sessions are shared by
+// the steps of a run, so that connections are.
+func (e *Engine) session(id string, p *plan.Plan) *driver.Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.sessions[id]
+	if s == nil {
+		s = e.registry.Open(driver.Env{Name: p.Environment.Name, Now: e.now}, p.Environment.Drivers)
+		e.sessions[id] = s
+	}
+	return s
+}

@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// Pauses between looks at something that is not yet as it should be.
+const (
+	firstLook = 200 * time.Millisecond
+	lastLook  = 3 * time.Second
+)
+
+// prepare observes every target that the run will change, compares each with
+// what the plan's reader approved, and commits all receipts in one
+// transaction. It writes nothing outside. If receipts are there already, an
+// earlier pass committed them, and they are the truth.
+func (x *execution) prepare(ctx context.Context) (outcome, error) {
+	have, err := x.store.Receipts(ctx, x.id)
+	if err != nil {
+		return outcome{}, err
+	}
+	if len(have) > 0 {
+		return outcome{Status: run.StepIsDone}, nil
+	}
+	changes := slices.DeleteFunc(x.plan.Steps(), func(s plan.Step) bool { return !isChange(s) })
+	receipts := make([]action.Receipt, len(changes))
+	problems := make([]error, len(changes))
+	var all sync.WaitGroup
+	for i, s := range changes {
+		all.Go(func() {
+			x.slots <- struct{}{}
+			defer func() { <-x.slots }()
+			problems[i] = x.compare(ctx, s)
+		})
+		receipts[i] = action.Receipt{Run: x.id, Step: s.ID, Action: s.Action, Target: s.Target, From: s.From, To: s.To, TakenAt: x.now()}
+	}
+	all.Wait()
+	if err := errors.Join(problems...); err != nil {
+		return outcome{Status: run.StepHasFailed, Problem: run.ProblemOf(err)}, nil
+	}
+	x.hook("receipts")
+	if err := x.store.PutReceipts(ctx, receipts); err != nil {
+		return outcome{}, err
+	}
+	return outcome{Status: run.StepIsDone}, x.event(ctx, run.Event{Type: run.Prepared})
+}
+
+func (x *execution) compare(ctx context.Context, s plan.Step) error {
+	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	if err != nil {
+		return err
+	}
+	now, err := in.Change.Observe(ctx)
+	if err != nil {
+		return x.explain(s, err)
+	}
+	if now.Equal(s.From) {
+		return nil
+	}
+	return &fault.Fault{Code: fault.Drift, Summary: "target is not as it was planned", Err: action.ErrDrift,
+		Detail: fmt.Sprintf("%s in %s is not in the state that the plan was made from: someone changed it since.", s.Target, x.plan.Environment.Name),
+		Try:    []string{"noren plan " + string(x.plan.Kind) + " --env " + x.plan.Environment.Name}}
+}
+
+// perform runs one step to its end, or until a signal waits.
+func (x *execution) perform(ctx context.Context, s plan.Step) (outcome, error) {
+	if stop, err := x.interrupted(ctx); stop || err != nil {
+		return outcome{Status: run.StepWasSkipped}, err
+	}
+	if err := x.event(ctx, run.Event{Type: run.StepStarted, Step: s.ID}); err != nil {
+		return outcome{}, err
+	}
+	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	if err != nil {
+		return x.failed(ctx, s, err)
+	}
+	switch s.Kind {
+	case action.KindChange:
+		return x.change(ctx, s, in)
+	case action.KindEffect:
+		if err := in.Effect.Do(ctx, x.id+"/"+s.ID); err != nil {
+			return x.failed(ctx, s, err)
+		}
+		x.hook("done " + s.ID)
+		return x.stepDone(ctx, s, nil, false)
+	default:
+		return x.await(ctx, s, in.Check.Check)
+	}
+}
+
+func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance) (outcome, error) {
+	r, mark, err := x.receipt(ctx, s)
+	if err != nil {
+		return outcome{}, err
+	}
+	if r.From.Equal(r.To) {
+		return x.stepDone(ctx, s, nil, true)
+	}
+	x.hook("apply " + s.ID)
+	if err := marked(in, mark).Apply(ctx, r.From, r.To); err != nil {
+		return x.failed(ctx, s, err)
+	}
+	x.hook("applied " + s.ID)
+	if in.Waiter == nil {
+		return x.stepDone(ctx, s, nil, false)
+	}
+	return x.await(ctx, s, func(ctx context.Context) (action.Verdict, error) { return in.Waiter.Settled(ctx, r.To) })
+}
+
+// takeBack undoes one step of this run from its receipt.
+func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) {
+	r, mark, err := x.receipt(ctx, s)
+	if err != nil {
+		return outcome{}, err
+	}
+	if r.From.Equal(r.To) {
+		return outcome{Status: run.StepIsUndone}, nil
+	}
+	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	if err == nil {
+		x.hook("undo " + s.ID)
+		err = marked(in, mark).Apply(ctx, r.To, r.From)
+		x.hook("undid " + s.ID)
+	}
+	if err != nil {
+		p := run.ProblemOf(x.explain(s, err))
+		return outcome{run.StepIsStranded, p}, x.event(ctx, run.Event{Type: run.StepStranded, Step: s.ID, Data: run.Data{Problem: p}})
+	}
+	return outcome{Status: run.StepIsUndone}, x.event(ctx, run.Event{Type: run.StepUndone, Step: s.ID})
+}
+
+// receipt returns the step's receipt and the mark that goes with it. A step
+// that undoes a closing's step carries the closing's mark, so that it is the
+// closing's mark that is taken away.
+func (x *execution) receipt(ctx context.Context, s plan.Step) (action.Receipt, action.Mark, error) {
+	mine, err := x.store.Receipt(ctx, x.id, s.ID)
+	if err != nil || s.Undoes == "" {
+		return mine, action.Mark{Receipt: mine, Params: s.Params}, err
+	}
+	theirs, err := x.store.Receipt(ctx, x.plan.Closing, s.Undoes)
+	return mine, action.Mark{Receipt: theirs, Params: s.Params}, err
+}
+
+func marked(in *driver.Instance, m action.Mark) action.Change {
+	if in.Marker == nil {
+		return in.Change
+	}
+	return in.Marker.Marked(m)
+}
+
+// await asks again until the verdict is good, the step's patience is over, or
+// a signal waits.
+func (x *execution) await(ctx context.Context, s plan.Step, ask func(context.Context) (action.Verdict, error)) (outcome, error) {
+	deadline := x.now().Add(s.Patience)
+	said := ""
+	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
+		v, err := ask(ctx)
+		if err != nil {
+			return x.failed(ctx, s, err)
+		}
+		if v.OK {
+			return x.stepDone(ctx, s, &v, false)
+		}
+		if now := strings.Join(append([]string{v.Summary}, v.Findings...), "\n"); now != said {
+			said = now
+			if err := x.event(ctx, run.Event{Type: run.StepWaiting, Step: s.ID, Data: run.Data{Verdict: &v}}); err != nil {
+				return outcome{}, err
+			}
+		}
+		if x.now().Add(pause).After(deadline) {
+			return x.failed(ctx, s, refused(s, v))
+		}
+		if stop, err := x.rest(ctx, pause); stop || err != nil {
+			return outcome{Status: run.StepWasSkipped}, err
+		}
+	}
+}
+
+func refused(s plan.Step, v action.Verdict) error {
+	detail := v.Summary
+	if s.Patience > 0 {
+		detail += fmt.Sprintf(" (waited %s)", s.Patience)
+	}
+	return &fault.Fault{Code: fault.CheckFailed, Summary: "check failed",
+		Detail: strings.Join(append([]string{s.Target + ": " + detail}, v.Findings...), "\n"), Try: v.Try}
+}
+
+// rest waits, and wakes early if a signal waits.
+func (x *execution) rest(ctx context.Context, d time.Duration) (stop bool, err error) {
+	end := time.NewTimer(d)
+	defer end.Stop()
+	look := time.NewTicker(firstLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-end.C:
+			return x.interrupted(ctx)
+		case <-look.C:
+			if stop, err := x.interrupted(ctx); stop || err != nil {
+				return stop, err
+			}
+		}
+	}
+}
+
+func (x *execution) interrupted(ctx context.Context) (bool, error) {
+	sent, err := x.store.Next(ctx, x.id)
+	return sent != nil, err
+}
+
+// decide takes the oldest signal. Without one it does as the plan says: undo,
+// or wait for a person. A skip before anything failed is no answer.
+func (x *execution) decide(ctx context.Context, problem *run.Problem) (run.Signal, error) {
+	waiting := false
+	for {
+		sent, err := x.store.Next(ctx, x.id)
+		if err != nil {
+			return "", err
+		}
+		if sent != nil {
+			err := x.store.Take(ctx, x.id, *sent)
+			x.hook("signal " + string(sent.Signal))
+			return sent.Signal, err
+		}
+		if problem == nil {
+			return run.SignalRetry, nil
+		}
+		if x.plan.OnFailure != plan.Ask || !x.prepared {
+			return run.SignalUndo, nil
+		}
+		if !waiting {
+			waiting = true
+			if err := x.event(ctx, run.Event{Type: run.RunWaiting, Data: run.Data{Problem: problem}}); err != nil {
+				return "", err
+			}
+		}
+		if _, err := x.rest(ctx, lastLook); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (x *execution) stepDone(ctx context.Context, s plan.Step, v *action.Verdict, nothing bool) (outcome, error) {
+	return outcome{Status: run.StepIsDone}, x.event(ctx, run.Event{Type: run.StepDone, Step: s.ID, Data: run.Data{Verdict: v, Nothing: nothing}})
+}
+
+func (x *execution) failed(ctx context.Context, s plan.Step, err error) (outcome, error) {
+	p := run.ProblemOf(x.explain(s, err))
+	return outcome{run.StepHasFailed, p}, x.event(ctx, run.Event{Type: run.StepFailed, Step: s.ID, Data: run.Data{Problem: p}})
+}
+
+// explain makes a fault of what a driver returned.
+func (x *execution) explain(s plan.Step, err error) error {
+	var f *fault.Fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, action.ErrDrift):
+		return &fault.Fault{Code: fault.Drift, Summary: "target has drifted", Err: err,
+			Detail: fmt.Sprintf("%s in %s: someone else changed it, and noren left it alone: %v.", s.Target, x.plan.Environment.Name, err),
+			Try:    []string{"noren diff " + x.id, "noren open --ours", "noren open --theirs"}}
+	case errors.Is(err, action.ErrUnavailable):
+		return &fault.Fault{Code: fault.Unavailable, Summary: "no answer from outside", Err: err,
+			Detail: fmt.Sprintf("%s in %s: %v.", s.Target, x.plan.Environment.Name, err), Try: []string{"noren resume " + x.id}}
+	default:
+		return &fault.Fault{Code: fault.Internal, Summary: "step failed", Err: err,
+			Detail: fmt.Sprintf("%s in %s: %v.", s.Target, x.plan.Environment.Name, err)}
+	}
+}
+
+// changedNow says in one line which targets this run has changed and not
+// taken back.
+func (x *execution) changedNow(ctx context.Context) string {
+	r, err := x.store.Run(ctx, x.id)
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	var changed []string
+	for _, s := range x.plan.Steps() {
+		st := r.Steps[s.ID]
+		if isChange(s) && !st.Nothing && st.Status != run.StepPending && st.Status != run.StepIsUndone && st.Status != run.StepWasSkipped {
+			changed = append(changed, s.Target)
+		}
+	}
+	if len(changed) == 0 {
+		return "nothing"
+	}
+	return strings.Join(changed, ", ")
+}

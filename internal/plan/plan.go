@@ -1,0 +1,206 @@
+// Package plan is a run before it happens: its steps in order, each with the
+// state its reader saw and the state it will write. A plan is compiled,
+// shown, approved and then executed as it is; editing files afterwards cannot
+// change it. Nothing here does I/O.
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
+)
+
+// Version is the version of the plan format, raised when an older noren could
+// not execute a plan rightly.
+const Version = 1
+
+// A Kind is what a plan is for.
+type Kind string
+
+// The kinds of plan.
+const (
+	Close Kind = "close"
+	Open  Kind = "open"
+)
+
+// A Plan is a run before it happens.
+type Plan struct {
+	Version     int         `json:"version"`
+	Kind        Kind        `json:"kind"`
+	Environment Environment `json:"environment"`
+	Services    []Service   `json:"services"`
+	// Stages run one after another: the next begins when the last is done.
+	Stages []Stage `json:"stages"`
+	// Locks are the targets of the entrances; while a run holds one, no other
+	// run may close or open that entrance.
+	Locks []string `json:"locks"`
+	// Until is when the work is expected to end, zero if nobody said. Zone is
+	// the IANA name in which people are told of times.
+	Until  time.Time `json:"until,omitzero"`
+	Zone   string    `json:"zone"`
+	Reason string    `json:"reason,omitempty"`
+	// Mark is the token in this closing's pages.
+	Mark string `json:"mark"`
+	// Pass lets staff through while closed. It is kept with the plan in the
+	// state file and never printed but on request.
+	Pass string `json:"pass,omitempty"`
+	// Holder is the run from which an Open plan takes over the locks: the
+	// closing, or an opening of it that did not end well.
+	Holder string `json:"holder,omitempty"`
+	// Closing is the run that an Open plan undoes.
+	Closing string `json:"closing,omitempty"`
+	// OnFailure is what to do when a step fails and nobody is there to ask.
+	OnFailure OnFailure       `json:"onFailure"`
+	Notes     []driver.Note   `json:"notes,omitempty"`
+	Budgets   []driver.Budget `json:"budgets,omitempty"`
+}
+
+// OnFailure is what a run does when a step fails.
+type OnFailure string
+
+// The answers to a failed step: put everything back; wait for a person to say
+// retry, undo or stop.
+const (
+	Undo OnFailure = "undo"
+	Ask  OnFailure = "ask"
+)
+
+// An Environment is where a plan acts, with each driver's configuration as it
+// was when the plan was made.
+type Environment struct {
+	Name      string                     `json:"name"`
+	Protected bool                       `json:"protected,omitempty"`
+	Drivers   map[string]json.RawMessage `json:"drivers,omitempty"`
+}
+
+// A Service is what customers use, as the plan's reader should see it.
+type Service struct {
+	Name      string     `json:"name"`
+	Team      string     `json:"team,omitempty"`
+	Health    []string   `json:"health,omitempty"`
+	Entrances []Entrance `json:"entrances"`
+}
+
+// An Entrance is one place of a service that the plan closes or opens.
+type Entrance struct {
+	Kind     string   `json:"kind"`
+	Name     string   `json:"name"`
+	Target   string   `json:"target"`
+	Strategy string   `json:"strategy,omitempty"`
+	Why      string   `json:"why,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	// Ready are the checks that tell, before this entrance is opened, whether
+	// the application behind it would answer.
+	Ready []Step `json:"ready,omitempty"`
+}
+
+// A Stage is a part of a run with a name that people know. Its steps run side
+// by side, except that steps of one track run in the order written.
+type Stage struct {
+	Name  StageName `json:"name"`
+	Steps []Step    `json:"steps"`
+}
+
+// A StageName is one of the words below, which every view shows.
+type StageName string
+
+// The stages. A closing checks, pauses, closes and proves; an opening is ready,
+// opens, resumes, settles and proves.
+const (
+	StageCheck  StageName = "check"  // nothing has been written yet
+	StagePause  StageName = "pause"  // GitOps must not revert what follows
+	StageClose  StageName = "close"  // the page goes up
+	StageProve  StageName = "prove"  // seen from outside
+	StageReady  StageName = "ready"  // would the application answer?
+	StageOpen   StageName = "open"   // the page comes down
+	StageResume StageName = "resume" // GitOps takes over again
+	StageSettle StageName = "settle" // Git's state is back
+)
+
+// A Step is one action on one target.
+type Step struct {
+	ID      string      `json:"id"`
+	Track   string      `json:"track"`
+	Kind    action.Kind `json:"kind"`
+	Action  string      `json:"action"`
+	Target  string      `json:"target"`
+	Service string      `json:"service,omitempty"`
+	// Title is one line that says what the step does, in the imperative.
+	Title  string          `json:"title"`
+	Params json.RawMessage `json:"params,omitempty"`
+	// From and To are a change's states, as the plan's reader approved them.
+	From action.State `json:"from,omitzero"`
+	To   action.State `json:"to,omitzero"`
+	// Undoes is set where a change takes back that step of the closing run.
+	Undoes      string             `json:"undoes,omitempty"`
+	Description action.Description `json:"description,omitzero"`
+	// Patience is how long to wait for a check to pass or a change to settle.
+	Patience time.Duration `json:"patience,omitempty"`
+	// Optional steps are tried, reported and do not fail the run.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// Steps returns every step in order.
+func (p *Plan) Steps() []Step {
+	var all []Step
+	for _, s := range p.Stages {
+		all = append(all, s.Steps...)
+	}
+	return all
+}
+
+// Step returns the step of that id.
+func (p *Plan) Step(id string) (Step, bool) {
+	for _, s := range p.Steps() {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	return Step{}, false
+}
+
+// Count returns how many steps write something: changes that change something,
+// and effects.
+func (p *Plan) Count() (changes, effects int) {
+	for _, s := range p.Steps() {
+		switch {
+		case s.Kind == action.KindChange && !s.From.Equal(s.To):
+			changes++
+		case s.Kind == action.KindEffect:
+			effects++
+		}
+	}
+	return changes, effects
+}
+
+// Digest identifies a plan by its content, so that what was approved and what
+// is executed can be compared.
+func (p *Plan) Digest() (string, error) {
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("plan: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// Rounds splits a stage's steps so that the steps of one round may run side by
+// side and those of one track come in different rounds, in order.
+func (s Stage) Rounds() [][]Step {
+	var rounds [][]Step
+	depth := map[string]int{}
+	for _, step := range s.Steps {
+		d := depth[step.Track]
+		depth[step.Track]++
+		if d == len(rounds) {
+			rounds = append(rounds, nil)
+		}
+		rounds[d] = append(rounds[d], step)
+	}
+	return rounds
+}

@@ -1,0 +1,270 @@
+// Package run is what happens to a plan: events, and what a run looks like
+// after a list of them. It does no I/O; time comes with the events.
+//
+// A run is in one of these states. Only the engine writes events, and each
+// state is the fold of the events before it.
+//
+//	created ─► running ─► done          every step is done
+//	              │ ▲
+//	              ▼ │ retry
+//	           waiting                   a step failed; a person must say what next
+//	              │
+//	              ├──► undoing ─► undone      everything is as it was before
+//	              │            └► stranded    changed, and undo failed or was refused
+//	              └──► stopped                left as it is, on a person's word
+package run
+
+import (
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+)
+
+// A Status is one of the states drawn in the package's comment.
+type Status string
+
+// The states of a run.
+const (
+	Created  Status = "created"
+	Running  Status = "running"
+	Waiting  Status = "waiting"
+	Undoing  Status = "undoing"
+	Done     Status = "done"
+	Undone   Status = "undone"
+	Stopped  Status = "stopped"
+	Stranded Status = "stranded"
+)
+
+// Ended tells whether nothing more will happen to a run by itself.
+func (s Status) Ended() bool {
+	return s == Done || s == Undone || s == Stopped || s == Stranded
+}
+
+// A Type is the kind of an event.
+type Type string
+
+// The types of event.
+const (
+	RunCreated   Type = "run.created"
+	RunStarted   Type = "run.started" // also when it is carried on after a crash
+	RunWaiting   Type = "run.waiting"
+	RunUndoing   Type = "run.undoing"
+	RunEnded     Type = "run.ended"
+	StageStarted Type = "stage.started"
+	Prepared     Type = "run.prepared" // all targets observed, all receipts committed
+	StepStarted  Type = "step.started"
+	StepWaiting  Type = "step.waiting" // applied, not settled yet; or a check that does not pass yet
+	StepDone     Type = "step.done"
+	StepFailed   Type = "step.failed"
+	StepSkipped  Type = "step.skipped"
+	StepUndone   Type = "step.undone"
+	StepStranded Type = "step.stranded"
+	Signalled    Type = "signal.received"
+	Extended     Type = "run.extended"
+)
+
+// An Event is one thing that happened in a run. Seq numbers all events of a
+// store, over all runs; Hash covers the event and Prev, the hash before it.
+type Event struct {
+	Seq  int64     `json:"seq"`
+	Run  string    `json:"run"`
+	Type Type      `json:"type"`
+	At   time.Time `json:"at"`
+	Step string    `json:"step,omitempty"`
+	Data Data      `json:"data,omitzero"`
+	Prev string    `json:"prev,omitempty"`
+	Hash string    `json:"hash,omitempty"`
+}
+
+// Data is what an event tells; which fields are set depends on its type.
+type Data struct {
+	Stage    plan.StageName  `json:"stage,omitempty"`
+	Status   Status          `json:"status,omitempty"`
+	Actor    string          `json:"actor,omitempty"`
+	Digest   string          `json:"digest,omitempty"`
+	Text     string          `json:"text,omitempty"`
+	Verdict  *action.Verdict `json:"verdict,omitempty"`
+	Problem  *Problem        `json:"problem,omitempty"`
+	Signal   Signal          `json:"signal,omitempty"`
+	Until    time.Time       `json:"until,omitzero"`
+	Nothing  bool            `json:"nothing,omitempty"` // the step found nothing to change
+	Attempts int             `json:"attempts,omitempty"`
+}
+
+// A Signal is what a person tells a run.
+type Signal string
+
+// The signals. Undo puts everything back; Stop leaves things as they are;
+// Retry tries what failed again; Skip goes on without it.
+const (
+	SignalRetry Signal = "retry"
+	SignalSkip  Signal = "skip"
+	SignalUndo  Signal = "undo"
+	SignalStop  Signal = "stop"
+)
+
+// A Problem is a fault as an event keeps it.
+type Problem struct {
+	Code    fault.Code `json:"code"`
+	Summary string     `json:"summary"`
+	Detail  string     `json:"detail,omitempty"`
+	Left    string     `json:"left,omitempty"`
+	Try     []string   `json:"try,omitempty"`
+}
+
+// ProblemOf makes the event form of an error.
+func ProblemOf(err error) *Problem {
+	faults := fault.Of(err)
+	if len(faults) == 0 {
+		return nil
+	}
+	f := faults[0]
+	return &Problem{Code: f.Code, Summary: f.Summary, Detail: f.Detail, Left: f.Left, Try: f.Try}
+}
+
+// Fault gives the problem back as an error.
+func (p *Problem) Fault() *fault.Fault {
+	return &fault.Fault{Code: p.Code, Summary: p.Summary, Detail: p.Detail, Left: p.Left, Try: p.Try}
+}
+
+// A Run is a plan with what happened to it.
+type Run struct {
+	ID      string
+	Plan    *plan.Plan
+	Digest  string
+	Actor   string
+	Created time.Time
+
+	Status  Status
+	Started time.Time
+	Ended   time.Time
+	Stage   plan.StageName
+	Until   time.Time // of the plan, or as extended
+	Steps   map[string]*Step
+	Problem *Problem // why the run waits, or ended as it did
+	Last    int64    // seq of the last event folded
+}
+
+// A Step is what happened to one step of the plan.
+type Step struct {
+	Status   StepStatus
+	Started  time.Time
+	Ended    time.Time
+	Nothing  bool
+	Verdict  *action.Verdict
+	Problem  *Problem
+	Attempts int
+}
+
+// A StepStatus is how far a step is.
+type StepStatus string
+
+// The states of a step.
+const (
+	StepPending    StepStatus = "pending"
+	StepIsRunning  StepStatus = "running"
+	StepIsWaiting  StepStatus = "waiting"
+	StepIsDone     StepStatus = "done"
+	StepHasFailed  StepStatus = "failed"
+	StepWasSkipped StepStatus = "skipped"
+	StepIsUndone   StepStatus = "undone"
+	StepIsStranded StepStatus = "stranded"
+)
+
+// New returns the run of a plan to which nothing has happened yet.
+func New(id string, p *plan.Plan, digest, actor string, created time.Time) *Run {
+	r := &Run{ID: id, Plan: p, Digest: digest, Actor: actor, Created: created,
+		Status: Created, Until: p.Until, Steps: map[string]*Step{}}
+	for _, s := range p.Steps() {
+		r.Steps[s.ID] = &Step{Status: StepPending}
+	}
+	return r
+}
+
+// Fold applies an event to the run. Events it has seen already, and those of
+// other runs, change nothing, so that a view may read a list twice.
+func (r *Run) Fold(e Event) {
+	if e.Run != r.ID || e.Seq <= r.Last {
+		return
+	}
+	r.Last = e.Seq
+	if e.Step != "" {
+		r.foldStep(e)
+		return
+	}
+	switch e.Type {
+	case RunStarted:
+		r.Status = Running
+		if r.Started.IsZero() {
+			r.Started = e.At
+		}
+	case StageStarted:
+		r.Stage = e.Data.Stage
+	case RunWaiting:
+		r.Status, r.Problem = Waiting, e.Data.Problem
+	case RunUndoing:
+		r.Status = Undoing
+	case Signalled:
+		if r.Status == Waiting {
+			r.Status = Running
+		}
+	case Extended:
+		r.Until = e.Data.Until
+	case RunEnded:
+		r.Status, r.Ended = e.Data.Status, e.At
+		if e.Data.Problem != nil {
+			r.Problem = e.Data.Problem
+		}
+		if r.Status == Done {
+			r.Problem = nil
+		}
+	}
+}
+
+func (r *Run) foldStep(e Event) {
+	s := r.Steps[e.Step]
+	if s == nil {
+		s = &Step{}
+		r.Steps[e.Step] = s
+	}
+	if e.Data.Verdict != nil {
+		s.Verdict = e.Data.Verdict
+	}
+	switch e.Type {
+	case StepStarted:
+		s.Status, s.Problem = StepIsRunning, nil
+		s.Attempts++
+		if s.Started.IsZero() {
+			s.Started = e.At
+		}
+		return
+	case StepWaiting:
+		s.Status = StepIsWaiting
+		return
+	case StepDone:
+		s.Status, s.Nothing = StepIsDone, e.Data.Nothing
+	case StepFailed:
+		s.Status, s.Problem = StepHasFailed, e.Data.Problem
+	case StepSkipped:
+		s.Status = StepWasSkipped
+	case StepUndone:
+		s.Status = StepIsUndone
+	case StepStranded:
+		s.Status, s.Problem = StepIsStranded, e.Data.Problem
+	}
+	s.Ended = e.At
+}
+
+// Failed lists the ids of the steps that stand in a state a person must look
+// at, in the plan's order.
+func (r *Run) Failed() []string {
+	var ids []string
+	for _, s := range r.Plan.Steps() {
+		if st := r.Steps[s.ID].Status; st == StepHasFailed || st == StepIsStranded {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}

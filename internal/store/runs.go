@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// A Lock tells who holds an entrance.
+type Lock struct {
+	Target string
+	Run    string
+	Actor  string
+	Since  time.Time
+}
+
+// Create records a new run and takes its locks, all or nothing. A lock held by
+// the run p.Holder passes to the new run. If any other run holds one, the
+// error is a fault of code Locked that names it.
+func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor string) (*run.Run, error) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", id, err)
+	}
+	digest, err := p.Digest()
+	if err != nil {
+		return nil, err
+	}
+	created := s.now()
+	err = s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, plan, digest, actor, created) VALUES (?, ?, ?, ?, ?, ?)`,
+			id, string(p.Kind), string(body), digest, actor, stamp(created)); err != nil {
+			return err
+		}
+		for _, target := range p.Locks {
+			if err := takeLock(ctx, tx, Lock{target, id, actor, created}, p.Holder); err != nil {
+				return err
+			}
+		}
+		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.RunCreated, At: created, Data: run.Data{Actor: actor, Digest: digest}})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return run.New(id, p, digest, actor, created), nil
+}
+
+func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
+	var held Lock
+	var since string
+	err := tx.QueryRowContext(ctx, `SELECT target, run, actor, since FROM locks WHERE target = ?`, want.Target).
+		Scan(&held.Target, &held.Run, &held.Actor, &since)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	case held.Run != from:
+		return &fault.Fault{Code: fault.Locked, Summary: "entrance is held by another run",
+			Detail: fmt.Sprintf("%s is held by run %s, started by %s at %s. Two runs on one entrance would undo each other.", want.Target, held.Run, held.Actor, since),
+			Try:    []string{"noren watch " + held.Run, "noren status"}}
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO locks (target, run, actor, since) VALUES (?, ?, ?, ?)
+		ON CONFLICT (target) DO UPDATE SET run = excluded.run`, want.Target, want.Run, want.Actor, stamp(want.Since))
+	return err
+}
+
+// End records that a run has ended, and what becomes of its locks: released,
+// given back to the run named, or kept by the run ("").
+func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, giveBack string) error {
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE runs SET ended = ? WHERE id = ?`, stamp(s.now()), id); err != nil {
+			return err
+		}
+		var err error
+		switch {
+		case release:
+			_, err = tx.ExecContext(ctx, `DELETE FROM locks WHERE run = ?`, id)
+		case giveBack != "":
+			_, err = tx.ExecContext(ctx, `UPDATE locks SET run = ? WHERE run = ?`, giveBack, id)
+		}
+		if err != nil {
+			return err
+		}
+		e.Run, e.At = id, s.now()
+		_, err = appendEvent(ctx, tx, e)
+		return err
+	})
+}
+
+// Run reads a run with everything that has happened to it.
+func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
+	var body, digest, actor, created string
+	err := s.notes.QueryRowContext(ctx, `SELECT plan, digest, actor, created FROM runs WHERE id = ?`, id).Scan(&body, &digest, &actor, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, &fault.Fault{Code: fault.NotFound, Summary: "no such run",
+			Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren status --all"}}
+	}
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	var p plan.Plan
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		return nil, fmt.Errorf("plan of run %s: %w", id, err)
+	}
+	at, err := parseStamp(created)
+	if err != nil {
+		return nil, err
+	}
+	r := run.New(id, &p, digest, actor, at)
+	events, err := s.Events(ctx, id, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		r.Fold(e)
+	}
+	return r, nil
+}
+
+// Unfinished lists the ids of the runs that have not ended, oldest first.
+func (s *Store) Unfinished(ctx context.Context) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE ended = '' ORDER BY created`)
+}
+
+// RunIDs lists the ids of all runs, newest first, at most limit.
+func (s *Store) RunIDs(ctx context.Context, limit int) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs ORDER BY created DESC LIMIT ?`, limit)
+}
+
+func (s *Store) strings(ctx context.Context, query string, args ...any) ([]string, error) {
+	return collect(ctx, s, query, args, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) })
+}
+
+func collect[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows) (T, error)) ([]T, error) {
+	rows, err := s.notes.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, s.explain(rows.Err())
+}
+
+// Locks lists every lock held, by target.
+func (s *Store) Locks(ctx context.Context) ([]Lock, error) {
+	return collect(ctx, s, `SELECT target, run, actor, since FROM locks ORDER BY target`, nil, func(rows *sql.Rows) (Lock, error) {
+		var l Lock
+		var since string
+		if err := rows.Scan(&l.Target, &l.Run, &l.Actor, &since); err != nil {
+			return l, err
+		}
+		var err error
+		l.Since, err = parseStamp(since)
+		return l, err
+	})
+}
+
+// PutReceipts commits receipts, all in one transaction. A receipt that exists
+// already is left as it is: the first one is the truth.
+func (s *Store) PutReceipts(ctx context.Context, receipts []action.Receipt) error {
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		for _, r := range receipts {
+			body, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO receipts (run, step, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+				r.Run, r.Step, string(body)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Receipts lists a run's receipts.
+func (s *Store) Receipts(ctx context.Context, id string) ([]action.Receipt, error) {
+	return collect(ctx, s, `SELECT body FROM receipts WHERE run = ? ORDER BY rowid`, []any{id}, func(rows *sql.Rows) (r action.Receipt, err error) {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return r, err
+		}
+		return r, json.Unmarshal(body, &r)
+	})
+}
+
+// Receipt reads the receipt of one step.
+func (s *Store) Receipt(ctx context.Context, id, step string) (action.Receipt, error) {
+	var r action.Receipt
+	var body []byte
+	err := s.notes.QueryRowContext(ctx, `SELECT body FROM receipts WHERE run = ? AND step = ?`, id, step).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, fmt.Errorf("run %s: no receipt of step %s", id, step)
+	}
+	if err != nil {
+		return r, s.explain(err)
+	}
+	return r, json.Unmarshal(body, &r)
+}
+
+// A Sent is a signal as it waits in the store.
+type Sent struct {
+	ID     int64
+	Signal run.Signal
+	Actor  string
+}
+
+// Send leaves a signal for a run. Signals are kept until taken, in order.
+func (s *Store) Send(ctx context.Context, id string, sig run.Signal, actor string) error {
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO signals (run, signal, actor, at) VALUES (?, ?, ?, ?)`, id, string(sig), actor, stamp(s.now()))
+		return err
+	})
+}
+
+// Next returns the oldest signal for the run that was not taken, or nil.
+func (s *Store) Next(ctx context.Context, id string) (*Sent, error) {
+	var sent Sent
+	err := s.notes.QueryRowContext(ctx, `SELECT id, signal, actor FROM signals WHERE run = ? AND taken = 0 ORDER BY id LIMIT 1`, id).
+		Scan(&sent.ID, &sent.Signal, &sent.Actor)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return &sent, nil
+}
+
+// Take marks a signal as taken and records the event that acknowledges it, in
+// one transaction.
+func (s *Store) Take(ctx context.Context, id string, sent Sent) error {
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE signals SET taken = 1 WHERE id = ?`, sent.ID); err != nil {
+			return err
+		}
+		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.Signalled, At: s.now(), Data: run.Data{Signal: sent.Signal, Actor: sent.Actor}})
+		return err
+	})
+}

@@ -1,0 +1,179 @@
+// Package store keeps noren's own records: runs with their plans, events,
+// receipts, locks and signals, in one SQLite file.
+//
+// Who is authoritative for what: a receipt is the truth about what a target
+// was before; the events are the truth about what happened; a lock is the
+// truth about who may touch an entrance. The engine's checkpoints live in the
+// same file but in tables of their own, and may be lost without harm.
+//
+// Durability: receipts, locks and new runs are on disk (fsync) when the call
+// returns. Events may lose their last few at a power cut, never at the death
+// of the process; every step can be repeated, so that costs a second look, not
+// correctness.
+package store
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/noren-dev/noren/internal/fault"
+)
+
+// schemaVersion is in the file's user_version. A file of a higher one was
+// written by a newer noren and is refused.
+const schemaVersion = 1
+
+//go:embed schema.sql
+var schema string
+
+// A Store is one open state file. It is safe for concurrent use, and several
+// processes may have the same file open.
+type Store struct {
+	path string
+	// journal waits for the disk at each commit; notes does not.
+	journal, notes *sql.DB
+	now            func() time.Time
+}
+
+// Open opens the state file in dir, making both if need be. now tells the
+// time of records.
+func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, unusable(dir, err)
+	}
+	path := filepath.Join(dir, "noren.db")
+	s := &Store{path: path, now: now}
+	var err error
+	if s.journal, err = openDB(path, "full"); err != nil {
+		return nil, unusable(path, err)
+	}
+	if s.notes, err = openDB(path, "normal"); err != nil {
+		return nil, errors.Join(unusable(path, err), s.journal.Close())
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// openDB sets every pragma in the DSN, so that every connection of the pool
+// has it. Transactions take the write lock at their beginning: a reader that
+// turns into a writer half way could not wait for its turn.
+func openDB(path, synchronous string) (*sql.DB, error) {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(" + synchronous + ")", "foreign_keys(on)"}}
+	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	return db, nil
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		var have int
+		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+			return err
+		}
+		switch {
+		case have == schemaVersion:
+			return nil
+		case have > schemaVersion:
+			return &fault.Fault{Code: fault.Invalid, Summary: "state file from a newer noren",
+				Detail: fmt.Sprintf("%s has format %d; this noren knows up to %d. Nothing was read or written.", s.path, have, schemaVersion),
+				Try:    []string{"noren version", "install the noren that wrote it, or a newer one"}}
+		}
+		if _, err := tx.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
+		return err
+	})
+}
+
+// Path is the state file's.
+func (s *Store) Path() string { return s.path }
+
+// OpenCheckpoints opens a handle of its own on the same file for the engine's
+// checkpoints, which the engine closes.
+func (s *Store) OpenCheckpoints() (*sql.DB, error) { return openDB(s.path, "normal") }
+
+// Close closes the file.
+func (s *Store) Close() error { return errors.Join(s.journal.Close(), s.notes.Close()) }
+
+func (s *Store) write(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.explain(err)
+	}
+	if err := f(tx); err != nil {
+		return s.explain(errors.Join(err, ignoreDone(tx.Rollback())))
+	}
+	return s.explain(tx.Commit())
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// explain turns what SQLite says into what a person can act on.
+func (s *Store) explain(err error) error {
+	var se *sqlite.Error
+	if err == nil || !errors.As(err, &se) {
+		return err
+	}
+	f := &fault.Fault{Code: fault.Unavailable, Err: err, Detail: fmt.Sprintf("%s: %v.", s.path, err)}
+	switch se.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		f.Summary = "no space for the state file"
+		f.Try = []string{"df -h " + shellQuote(filepath.Dir(s.path)), "free some space, then run the same command again: it carries on"}
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+		f.Summary = "state file cannot be written"
+		f.Try = []string{"export NOREN_STATE_DIR=/a/directory/you/can/write"}
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		f.Summary = "state file is damaged"
+		f.Try = []string{"mv " + shellQuote(s.path) + " " + shellQuote(s.path+".damaged")}
+	default:
+		f.Summary = "state file cannot be used"
+	}
+	return f
+}
+
+func unusable(path string, err error) error {
+	return &fault.Fault{Code: fault.Unavailable, Summary: "state directory cannot be used",
+		Detail: fmt.Sprintf("noren keeps its receipts in %s before it changes anything, and could not: %v. Nothing was touched.", path, err),
+		Try:    []string{"export NOREN_STATE_DIR=/a/directory/you/can/write"}, Err: err}
+}
+
+func shellQuote(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-+@%:=", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func parseStamp(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, s)
+}
