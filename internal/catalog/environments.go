@@ -9,9 +9,7 @@ import (
 
 func (f *fileReader) environments(n *node) {
 	f.named(n, "environments", func(e entry) {
-		if !f.name(e, "an environment") {
-			return
-		}
+		f.name(e, "an environment")
 		env := Environment{Name: e.key, Drivers: map[string]Section{}, At: f.position(e.spot)}
 		what := "the environment " + e.key
 		fields := []field{
@@ -120,7 +118,6 @@ func (f *fileReader) readTeams(n *node) {
 			f.object(e.value, "the team "+e.key, nil,
 				field{"contact", func(n *node) { team.Contact, _ = f.text(n, "the contact") }})
 		}
-		f.teams[e.key] = e.spot
 		f.c.Teams = append(f.c.Teams, team)
 	})
 }

@@ -215,7 +215,7 @@ func (r *reader) newer(root *node) bool {
 }
 
 func (r *reader) file(root *node, c *Catalog) {
-	f := &fileReader{reader: r, c: c, teams: map[string]spot{}}
+	f := &fileReader{reader: r, c: c}
 	ok := r.object(root, "the file", []string{"version", "zone", "environments"},
 		field{"version", f.version},
 		field{"zone", f.zone},
@@ -231,8 +231,13 @@ func (r *reader) file(root *node, c *Catalog) {
 // fileReader reads the parts of the file that refer to each other.
 type fileReader struct {
 	*reader
-	c     *Catalog
-	teams map[string]spot
+	c    *Catalog
+	refs []reference // to environments, which may be written after
+}
+
+type reference struct {
+	at   spot
+	name string
 }
 
 func (f *fileReader) version(n *node) {

@@ -11,9 +11,7 @@ import (
 
 func (f *fileReader) services(n *node) {
 	f.named(n, "services", func(e entry) {
-		if !f.name(e, "a service") {
-			return
-		}
+		f.name(e, "a service")
 		s := &service{overrides: map[string]*differs{}}
 		s.Name, s.Kind, s.At = e.key, Web, f.position(e.spot)
 		s.healthAt = map[string]fault.Position{}
@@ -38,7 +36,10 @@ func (f *fileReader) service(n *node, s *service) {
 	fields = append(fields,
 		field{"page", func(n *node) { s.Page = f.page(n, "the page of "+s.Name) }},
 		field{"only", func(n *node) {
-			s.only = f.texts(n, "only", "an environment", func(at spot, name string) bool { return f.environmentAt(at, name) })
+			s.only = f.texts(n, "only", "an environment", func(at spot, name string) bool {
+				f.refs = append(f.refs, reference{at, name})
+				return true
+			})
 			if n.shape == list && len(n.items) == 0 {
 				f.add(n.spot, "service is nowhere", fmt.Sprintf("An empty list leaves %s in no environment. Name some, or remove the key.", s.Name))
 			}
@@ -46,8 +47,10 @@ func (f *fileReader) service(n *node, s *service) {
 		field{"environments", func(n *node) {
 			f.named(n, "environments of "+s.Name, func(e entry) { f.override(e, s) })
 		}})
-	f.object(n, what, nil, fields...)
-	f.modeFits(&s.own, s.own.mode)
+	if !f.object(n, what, nil, fields...) {
+		s.own.entrances = []Entrance{} // there may be some, could it be read
+	}
+	f.modeFits(&s.own)
 }
 
 // differing are the fields that an environment may replace.
@@ -86,124 +89,130 @@ func (f *fileReader) override(e entry, s *service) {
 	if e.value.shape != null {
 		f.object(e.value, s.Name+" in "+e.key, nil, f.differing(d, s)...)
 	}
-	f.modeFits(d, d.mode)
+	f.modeFits(d)
+	f.refs = append(f.refs, reference{e.spot, e.key})
 	s.overrides[e.key] = d
 }
 
 // modeFits checks mode and paths against each other.
-func (f *fileReader) modeFits(d *differs, mode edge.Mode) {
+func (f *fileReader) modeFits(d *differs) {
 	switch {
-	case mode == edge.Paths && len(d.paths) == 0:
+	case d.mode == edge.Paths && len(d.paths) == 0:
 		f.add(d.at, "mode needs paths", `With "mode: paths" only the paths named are closed, and none is: add "paths".`)
-	case mode != edge.Paths && len(d.paths) > 0:
+	case d.mode != edge.Paths && len(d.paths) > 0:
 		f.add(d.at, "paths without their mode", `"paths" are what "mode: paths" closes, and the mode is another: add "mode: paths", or remove "paths".`)
 	}
 }
 
+// entrances reads the list of them. The result is not nil.
 func (f *fileReader) entrances(n *node) []Entrance {
 	all := []Entrance{}
 	if !f.is(n, list, "entrances") {
 		return all
 	}
+	if len(n.items) == 0 {
+		f.add(n.spot, "service without an entrance", "An empty list leaves nothing to close. Add an entrance, or remove the key.")
+	}
 	for _, item := range n.items {
-		if !f.is(item, mapping, "an entrance") {
-			continue
-		}
-		e := Entrance{At: f.position(item.spot)}
-		rest := &node{spot: item.spot, shape: mapping}
-		for _, x := range item.entries {
-			switch {
-			case x.key == "kind" && x.value.shape != null:
-				if k, ok := f.text(x.value, "the kind"); ok && f.oneOf(x.value.spot, k, "kind of entrance", f.known.EntranceKinds) {
-					e.Kind = k
-				}
-			case x.key == "name" && x.value.shape != null:
-				e.Name, _ = f.text(x.value, "the name")
-			case x.value.shape != null && x.key != "kind" && x.key != "name":
-				rest.entries = append(rest.entries, x)
-			}
-		}
-		for _, key := range []string{"kind", "name"} {
-			if x := item.get(key); x == nil || x.value.shape == null {
-				f.add(item.spot, "key is missing", fmt.Sprintf("%q is missing: an entrance needs it.", key))
-			}
-		}
-		e.Options = newSection(f.source, rest)
-		if e.Kind != "" && e.Name != "" {
+		if e, ok := f.entrance(item); ok {
 			all = append(all, e)
 		}
 	}
 	return all
 }
 
-// environmentAt checks the name of an environment where the file refers to it.
-// Environments may be written after services, so the check waits for across.
-func (f *fileReader) environmentAt(at spot, name string) bool {
-	f.later = append(f.later, func() {
-		names := make([]string, len(f.c.Environments))
-		for i, e := range f.c.Environments {
-			names[i] = e.Name
+func (f *fileReader) entrance(item *node) (Entrance, bool) {
+	e := Entrance{At: f.position(item.spot)}
+	rest := &node{spot: item.spot, shape: mapping}
+	var options []field
+	for _, x := range item.entries {
+		if x.key != "kind" && x.key != "name" {
+			options = append(options, field{x.key, func(*node) { rest.entries = append(rest.entries, x) }})
 		}
-		if !slices.Contains(names, name) {
-			f.add(at, "unknown environment", fmt.Sprintf("There is no environment %q%s The file has: %s.", name, didYouMean(name, names), listed(names)))
-		}
-	})
-	return true
+	}
+	f.object(item, "an entrance", []string{"kind", "name"}, append([]field{
+		{"kind", func(n *node) {
+			if k, ok := f.text(n, "the kind"); ok && f.oneOf(n.spot, k, "kind of entrance", f.known.EntranceKinds) {
+				e.Kind = k
+			}
+		}},
+		{"name", func(n *node) { e.Name, _ = f.text(n, "the name") }},
+	}, options...)...)
+	e.Options = newSection(f.source, rest)
+	return e, e.Kind != "" && e.Name != ""
 }
 
 // across checks what takes more than one part of the file.
 func (f *fileReader) across() {
-	for _, check := range f.later {
-		check()
+	var environments, teams []string
+	for _, e := range f.c.Environments {
+		environments = append(environments, e.Name)
 	}
-	var teams []string
 	for _, t := range f.c.Teams {
 		teams = append(teams, t.Name)
 	}
-	for _, s := range f.c.services {
-		if s.Team != "" && !slices.Contains(teams, s.Team) {
-			f.add(s.teamAt, "unknown team", fmt.Sprintf("There is no team %q%s The file has: %s.", s.Team, didYouMean(s.Team, teams), listed(teams)),
-				"teams:\n  "+scalar(s.Team)+": {}")
+	for _, ref := range f.refs {
+		if !slices.Contains(environments, ref.name) {
+			f.add(ref.at, "unknown environment", fmt.Sprintf("There is no environment %q%s The file has: %s.",
+				ref.name, didYouMean(ref.name, environments), listed(environments)))
 		}
-		s.Page = f.c.Page.with(s.Page)
-		f.languages(s.Page)
-		for _, env := range sortedKeys(s.overrides) {
-			at := s.overrides[env].at
-			f.environmentExists(at, env)
-			if !s.isIn(env) {
-				f.add(at, "service is not in this environment", fmt.Sprintf("%q is not among the environments that %s is only in: %s.",
+	}
+	shown := slices.Clone(f.c.Page.Languages)
+	for _, s := range f.c.services {
+		for _, lang := range s.Page.Languages {
+			if !slices.Contains(shown, lang) {
+				shown = append(shown, lang)
+			}
+		}
+		if s.Team != "" && !slices.Contains(teams, s.Team) {
+			var try []string
+			if fault.Nearest(s.Team, teams) == "" {
+				try = []string{"teams:\n  " + scalar(s.Team) + ": {}"}
+			}
+			f.add(s.teamAt, "unknown team", fmt.Sprintf("There is no team %q%s The file has: %s.", s.Team, didYouMean(s.Team, teams), listed(teams)), try...)
+		}
+		own := s.Page
+		s.Page = f.c.Page.with(own)
+		f.languages(own, s.Page.Languages)
+		for env, d := range s.overrides {
+			if !s.isIn(env) && slices.Contains(environments, env) {
+				f.add(d.at, "service is not in this environment", fmt.Sprintf("%q is not among the environments that %s is only in: %s.",
 					env, s.Name, listed(s.only)))
 			}
 		}
 	}
-	f.languages(f.c.Page)
+	if f.c.Page.Languages != nil {
+		f.languages(f.c.Page, shown)
+	}
 	f.doors()
 }
 
 // doors checks that each service has an entrance wherever it is, and that no
 // entrance is listed twice.
 func (f *fileReader) doors() {
-	without := map[string]bool{}
+	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
 		first := map[[2]string]fault.Position{}
 		for _, s := range f.c.services {
 			if !s.isIn(env.Name) {
 				continue
 			}
-			in := s.in(env.Name)
-			if len(in.Entrances) == 0 && !without[s.Name] && !f.brokenDoors(s, env.Name) {
-				without[s.Name] = true
-				f.add(f.doorSpot(s, env.Name), "service without an entrance", fmt.Sprintf(
+			doors := s.in(env.Name).Entrances
+			if doors == nil && !lacking[s] {
+				lacking[s] = true
+				f.add(s.own.at, "service without an entrance", fmt.Sprintf(
 					"%s has no entrance in %s, so there is nothing to close. Add one, or name the environments it is in with \"only\".", s.Name, env.Name))
 			}
-			for _, e := range in.Entrances {
+			for _, e := range doors {
 				key := [2]string{e.Kind, e.Name}
-				if was, twice := first[key]; twice {
-					f.faults = append(f.faults, &fault.Fault{Code: fault.Invalid, Summary: "entrance is listed twice", At: at(e.At),
-						Detail: fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was)})
+				was, twice := first[key]
+				if !twice {
+					first[key] = e.At
 					continue
 				}
-				first[key] = e.At
+				at := e.At
+				f.faults = append(f.faults, &fault.Fault{Code: fault.Invalid, Summary: "entrance is listed twice", At: &at,
+					Detail: fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was)})
 			}
 		}
 	}

@@ -112,7 +112,7 @@ func (b *builder) build(n ast.Node) *node {
 	case *ast.TagNode:
 		b.refuse(out, "Tags such as "+n.Start.Value+" have no meaning in this file. Put text in quotes instead.")
 	default:
-		b.refuse(out, n.Type().YAMLName()+" has no meaning in this file.")
+		b.refuse(out, n.GetToken().Value+" has no meaning in this file.")
 	}
 	return out
 }
@@ -161,11 +161,8 @@ func (b *builder) mapping(values []*ast.MappingValueNode, out *node) {
 	out.shape = mapping
 	seen := map[string]spot{}
 	var merged []*node
-	for i, v := range values {
+	for _, v := range values {
 		at := spotOf(v.Key)
-		if i == 0 {
-			out.spot = at
-		}
 		key, merge, ok := keyOf(v.Key)
 		if !ok {
 			b.r.add(at, "key is not text", "A key must be plain text or in quotes.")
@@ -234,14 +231,23 @@ func keyOf(k ast.MapKeyNode) (key string, merge, ok bool) {
 	}
 }
 
-// spotOf returns where a node begins. goccy gives a mapping the place of its
-// first colon; [builder.mapping] puts that right.
+// spotOf returns where a node begins. goccy itself gives a mapping the place of
+// its first colon.
 func spotOf(n ast.Node) spot {
 	if n == nil {
 		return spot{}
 	}
-	if m, ok := n.(*ast.MappingKeyNode); ok && m.Value != nil {
-		n = m.Value
+	switch m := n.(type) {
+	case *ast.MappingKeyNode:
+		if m.Value != nil {
+			n = m.Value
+		}
+	case *ast.MappingValueNode:
+		return spotOf(m.Key)
+	case *ast.MappingNode:
+		if !m.IsFlowStyle && len(m.Values) > 0 {
+			return spotOf(m.Values[0].Key)
+		}
 	}
 	return spotOfToken(n.GetToken())
 }
@@ -285,7 +291,7 @@ func tooMuch(tokens token.Tokens) (at spot, why string) {
 			line, run = l, 0
 		}
 		switch {
-		case flow > maxDepth || run > 2*maxDepth || spotOfToken(t).column/2 > maxDepth*4 && t.Type == token.SequenceEntryType:
+		case flow > maxDepth || run > 2*maxDepth:
 			return spotOfToken(t), fmt.Sprintf("Values are nested more than %d deep.", maxDepth)
 		case keys > maxKeys:
 			return spotOfToken(t), fmt.Sprintf("The file has more than %d keys.", maxKeys)
@@ -303,6 +309,10 @@ func syntax(message string) (detail string) {
 		return strings.ToUpper(message[:1]) + message[1:] + " in YAML. Put the value in quotes."
 	case strings.Contains(message, "mapping value is not allowed"):
 		return "A value with a colon in it must be put in quotes."
+	case strings.Contains(message, "could not find end character"):
+		return "The quote that begins here does not end."
+	case strings.Contains(message, "value is not allowed in this context"):
+		return "This cannot stand here. Is the line indented as its neighbours are, and is text in quotes whole?"
 	case message == "":
 		return "The file cannot be read as YAML."
 	}

@@ -108,7 +108,8 @@ func (b *builder) pause(p *place, o driver.Owner) []request {
 // proof asks the front door, from outside, for our page. Where staff pass by
 // address, or only some requests are closed, the probe's own header sees it.
 func (b *builder) proof(p *place, urls []string) request {
-	probe := b.mode() != edge.Closed || !b.closing(p).Bypass.IsZero()
+	asked := b.closing(p)
+	probe := asked.Mode != edge.Closed || !asked.Bypass.IsZero()
 	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
 		p.service.Name, "", "", provePatience}
 }

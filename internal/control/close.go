@@ -117,11 +117,7 @@ func newPlanner(c *Control, env catalog.Environment, req CloseRequest) *planner 
 }
 
 func planEnvironment(env catalog.Environment) plan.Environment {
-	p := plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: map[string]json.RawMessage{}}
-	for name, section := range env.Drivers {
-		p.Drivers[name] = section.JSON
-	}
-	return p
+	return plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: env.Configs()}
 }
 
 // survey reads every entrance, side by side, and asks each driver how it would
@@ -137,9 +133,9 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 			Detail: fmt.Sprintf("No service of %s has an entrance in the catalog.", x.env.Name)}
 	}
 	return each(ctx, x.places, func(ctx context.Context, p *place) error {
-		e, err := x.session.Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options)
+		e, err := x.session.Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options.JSON)
 		if err != nil {
-			return err
+			return p.entrance.Options.Fault("", err)
 		}
 		if p.survey, err = e.Survey(ctx); err != nil {
 			return err
@@ -154,18 +150,21 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 
 // closing is what is asked of one place.
 func (x *planner) closing(p *place) edge.Closing {
+	mode, paths := x.mode(p.service)
 	return edge.Closing{
-		Mark: x.mark, Hosts: p.survey.Hosts, Mode: x.mode(), Paths: x.req.Paths, KeepOpen: p.service.KeepOpen,
+		Mark: x.mark, Hosts: p.survey.Hosts, Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
 		Bypass: edge.Bypass{Sources: slices.Concat(x.env.Bypass.Sources, x.req.Sources), Pass: x.pass},
 		Page:   response(p.page, x.mark, p.survey.PageLimit),
 	}
 }
 
-func (x *planner) mode() edge.Mode {
+// mode is how much of a service is closed: what the person says, or else the
+// catalog.
+func (x *planner) mode(s catalog.Service) (edge.Mode, []string) {
 	if x.req.Mode == "" {
-		return edge.Closed
+		return s.Mode, s.Paths
 	}
-	return x.req.Mode
+	return x.req.Mode, x.req.Paths
 }
 
 // compile turns proposals into stages, observing each target that would change.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/noren-dev/noren/internal/catalog"
@@ -69,6 +70,15 @@ const followEvery = 50 * time.Millisecond
 // process executes runs, this one does. tell is called for every event, the
 // past ones first, with the run as it is after it.
 func (c *Control) Follow(ctx context.Context, id string, tell func(run.Event, *run.Run)) (*run.Run, error) {
+	return c.follow(ctx, id, tell, c.execute)
+}
+
+// Observe is Follow without ever becoming the one that executes.
+func (c *Control) Observe(ctx context.Context, id string, tell func(run.Event, *run.Run)) (*run.Run, error) {
+	return c.follow(ctx, id, tell, func(context.Context, string) error { return nil })
+}
+
+func (c *Control) follow(ctx context.Context, id string, tell func(run.Event, *run.Run), execute func(context.Context, string) error) (*run.Run, error) {
 	past, err := c.store.Run(ctx, id)
 	if err != nil {
 		return nil, err
@@ -88,7 +98,7 @@ func (c *Control) Follow(ctx context.Context, id string, tell func(run.Event, *r
 		if r.Status.Ended() {
 			return r, nil
 		}
-		if err := c.execute(ctx, id); err != nil {
+		if err := execute(ctx, id); err != nil {
 			return r, err
 		}
 		select {
@@ -134,6 +144,33 @@ func (c *Control) Unfinished(ctx context.Context) ([]*run.Run, error) {
 		return nil, err
 	}
 	return c.runs(ctx, ids)
+}
+
+// Unended returns the run of that kind on those services (none: whichever) that
+// has not ended, or nil. The same command typed again carries it on.
+func (c *Control) Unended(ctx context.Context, kind plan.Kind, env string, services []string) (*run.Run, error) {
+	runs, err := c.Unfinished(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if r.Plan.Kind == kind && (env == "" || r.Plan.Environment.Name == env) && sameServices(r.Plan, services) {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+func sameServices(p *plan.Plan, names []string) bool {
+	if len(names) == 0 {
+		return true
+	}
+	var have []string
+	for _, s := range p.Services {
+		have = append(have, s.Name)
+	}
+	slices.Sort(have)
+	return slices.Equal(have, slices.Compact(slices.Sorted(slices.Values(names))))
 }
 
 // Runs lists the newest runs.

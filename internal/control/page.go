@@ -17,14 +17,12 @@ func PageOf(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) 
 	p := s.Page
 	c.Languages, c.Title, c.Message, c.Contact, c.Zone = p.Languages, p.Title, p.Message, p.Contact, cat.Zone
 	var err error
-	if c.Logo, err = p.LogoBytes(); err != nil {
+	if c.Logo, err = p.ReadLogo(); err != nil {
 		return page.Page{}, err
 	}
-	template, err := p.TemplateBytes()
-	if err != nil {
+	if c.Template, err = p.ReadTemplate(); err != nil {
 		return page.Page{}, err
 	}
-	c.Template = string(template)
 	if s.Kind == catalog.API {
 		return page.JSON(c, limit)
 	}

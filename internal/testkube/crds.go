@@ -140,7 +140,7 @@ func (s *Server) waitServed(ctx context.Context, crd *unstructured.Unstructured)
 
 // checkServed returns nil if a kind can be found by discovery and listed.
 func (s *Server) checkServed(ctx context.Context, kind schema.GroupVersionKind) error {
-	mapping, err := s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := s.mapping(kind)
 	if err != nil {
 		return err
 	}

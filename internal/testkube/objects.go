@@ -78,8 +78,7 @@ func (s *Server) applyObject(ctx context.Context, object *unstructured.Unstructu
 // clientFor returns a client for the resource, and the namespace if it has
 // one, to which the object belongs.
 func (s *Server) clientFor(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
-	kind := object.GroupVersionKind()
-	mapping, err := s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	mapping, err := s.mapping(object.GroupVersionKind())
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +91,17 @@ func (s *Server) clientFor(object *unstructured.Unstructured) (dynamic.ResourceI
 	default:
 		return resource.Namespace(object.GetNamespace()), nil
 	}
+}
+
+// mapping returns the resource of a kind. It asks the server anew about a kind
+// it does not know, since a CRD may have brought it.
+func (s *Server) mapping(kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	mapping, err := s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) {
+		s.mapper.Reset()
+		return s.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	}
+	return mapping, err
 }
 
 // Snapshot returns all objects of the given resources in the cluster, so that

@@ -29,8 +29,6 @@ const (
 type process struct {
 	cmd        *exec.Cmd
 	stdin      io.Closer
-	dir        string
-	url        string
 	kubeconfig string
 }
 
@@ -60,7 +58,7 @@ func launch(tools string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the test API server: %w", err)
 	}
-	p := &process{cmd: cmd, stdin: stdin, dir: dir}
+	p := &process{cmd: cmd, stdin: stdin}
 	if err := p.readReady(stdout); err != nil {
 		return nil, fmt.Errorf("the test API server did not get ready: %w; the end of its log %s:\n%s",
 			err, log.Name(), tail(log.Name()))
@@ -73,12 +71,12 @@ func launch(tools string) (*process, error) {
 func (p *process) readReady(stdout io.Reader) error {
 	timer := time.AfterFunc(startTimeout, p.kill)
 	defer timer.Stop()
-	var ready struct{ URL, Kubeconfig string }
+	var ready struct{ Kubeconfig string }
 	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
 		p.kill()
 		return errors.Join(err, p.cmd.Wait())
 	}
-	p.url, p.kubeconfig = ready.URL, ready.Kubeconfig
+	p.kubeconfig = ready.Kubeconfig
 	return nil
 }
 

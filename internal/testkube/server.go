@@ -26,7 +26,9 @@ import (
 const (
 	// Admin may do everything: its user is in the group system:masters.
 	Admin = "admin"
-	// Limited may do nothing but what a test grants its user by RBAC.
+	// Limited may do nothing but what a test grants its user by RBAC. Grant it
+	// by a role of the test: the built-in roles view, edit and admin are empty
+	// here, as a controller would have to fill them.
 	Limited = "limited"
 )
 

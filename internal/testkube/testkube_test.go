@@ -3,7 +3,6 @@ package testkube_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -32,9 +31,8 @@ var (
 	configMaps   = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 )
 
-// hangTest is the test that TestServerEndsWithItsTest runs in a process of its
-// own, to kill it.
-var hangTest = flag.Bool("testkube.hang", false, "make TestHang start a server, print its URL and hang")
+// hang is set in the process that TestServerEndsWithItsTest starts and kills.
+var hang = flag.Bool("testkube.hang", false, "make TestHang start a server, print its address and hang")
 
 const applicationYAML = `
 apiVersion: argoproj.io/v1alpha1
@@ -123,9 +121,14 @@ func TestLimitedMayDoOnlyWhatIsGranted(t *testing.T) {
 	}
 	server.Apply(t, fmt.Sprintf(`
 apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: list, namespace: %[1]s}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: limited-view, namespace: %s}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+metadata: {name: list, namespace: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: list}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: limited}]
 `, namespace))
 	granted := func(context.Context) (bool, error) {
@@ -176,21 +179,29 @@ func TestServerEndsWithItsTest(t *testing.T) {
 	if err := victim.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err := errors.Join(err, victim.Process.Kill()); err != nil {
+	defer victim.Process.Kill()
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSpace(line)
+	if !answers(address) {
+		t.Fatalf("no server answers at %q while its test runs", address)
+	}
+	if err := victim.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = victim.Wait() // It was killed, and says so.
 
-	gone := func(context.Context) (bool, error) { return !answers(strings.TrimSpace(address)), nil }
+	gone := func(context.Context) (bool, error) { return !answers(address), nil }
 	if err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, gone); err != nil {
 		t.Errorf("the server at %s outlived its test: %v", address, err)
 	}
 }
 
-// TestHang is no test of its own: see hangTest.
+// TestHang is no test of its own: it is the victim of TestServerEndsWithItsTest.
 func TestHang(t *testing.T) {
-	if !*hangTest {
+	if !*hang {
 		return
 	}
 	host, err := url.Parse(testkube.Start(t).Config(testkube.Admin).Host)

@@ -46,9 +46,6 @@ func etcdConfig(dir string) *embed.Config {
 	config.ListenClientUrls = anyPort
 	config.AdvertiseClientUrls = anyPort
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	// A lone member needs no rivals: it may call its election at once.
-	config.TickMs = 10
-	config.ElectionMs = 100
 	return config
 }
 

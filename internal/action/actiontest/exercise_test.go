@@ -110,4 +110,3 @@ func TestWrongDriversAreCaught(t *testing.T) {
 		})
 	}
 }
-

@@ -140,10 +140,11 @@ func (d *dumb) Apply(ctx context.Context, from, to action.State) error {
 type hopeless struct{ right }
 
 func (d *hopeless) Apply(ctx context.Context, from, to action.State) error {
-	if err := d.right.Apply(ctx, from, to); err != nil && !errors.Is(err, action.ErrDrift) {
+	err := d.right.Apply(ctx, from, to)
+	if errors.Is(err, action.ErrUnavailable) {
 		return fmt.Errorf("could not write: %v", err) //nolint:errorlint // wrong on purpose
 	}
-	return nil
+	return err
 }
 
 // fickle proposes something new at each call.

@@ -1,0 +1,242 @@
+package cli
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+)
+
+// closeFlags are the flags of everything that plans a closing.
+type closeFlags struct {
+	env       string
+	forFlag   string
+	until     string
+	reason    string
+	readOnly  bool
+	paths     []string
+	allow     []string
+	pass      bool
+	onFailure string
+}
+
+func (f *closeFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVarP(&f.env, "env", "e", "", "the environment")
+	flags.StringVar(&f.forFlag, "for", "", "how long the work will take: 30m, 2h")
+	flags.StringVar(&f.until, "until", "", "when it ends: 03:00, 2026-11-24 03:00, or RFC 3339")
+	flags.StringVar(&f.reason, "reason", "", "why, for those who look at the status")
+	flags.BoolVar(&f.readOnly, "read-only", false, "let GET, HEAD and OPTIONS pass; refuse writes")
+	flags.StringArrayVar(&f.paths, "path", nil, "close only this path pattern, such as /checkout/* (repeatable)")
+	flags.StringArrayVar(&f.allow, "allow", nil, "let this address or network pass as staff (repeatable)")
+	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
+	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
+}
+
+// request turns the flags into a request, refusing what makes no sense before
+// anything is read.
+func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
+	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths}
+	var err error
+	if f.forFlag != "" || f.until != "" {
+		if req.Until, err = catalog.ParseWindow(a.Now(), cat.Zone, f.forFlag, f.until); err != nil {
+			return req, err
+		}
+	}
+	switch {
+	case f.readOnly && len(f.paths) > 0:
+		return req, invalid("two modes at once", "--read-only and --path cannot be combined: one closes writes, the other closes paths.")
+	case f.readOnly:
+		req.Mode = edge.ReadOnly
+	case len(f.paths) > 0:
+		req.Mode = edge.Paths
+	}
+	for _, p := range f.paths {
+		if !strings.HasPrefix(p, "/") {
+			return req, invalid("malformed path", "--path "+p+" does not begin with a slash. Did you mean /"+p+"?")
+		}
+	}
+	for _, s := range f.allow {
+		prefix, err := parseSource(s)
+		if err != nil {
+			return req, err
+		}
+		req.Sources = append(req.Sources, prefix)
+	}
+	req.OnFailure, err = a.onFailure(f.onFailure)
+	return req, err
+}
+
+func parseSource(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, invalid("malformed address", "--allow "+s+" is neither an IP address nor a network such as 203.0.113.0/24.")
+	}
+	return p.Masked(), nil
+}
+
+func (a *app) onFailure(flag string) (plan.OnFailure, error) {
+	switch {
+	case flag == "" && a.interactive():
+		return plan.Ask, nil
+	case flag == "" || flag == string(plan.Undo):
+		return plan.Undo, nil
+	case flag == string(plan.Ask):
+		return plan.Ask, nil
+	}
+	return "", invalid("unknown answer to failure", "--on-failure is "+flag+"; it can be undo or ask.")
+}
+
+func invalid(summary, detail string) error {
+	return &fault.Fault{Code: fault.Invalid, Summary: summary, Detail: detail}
+}
+
+// confirmFlags say yes for a person who is not there.
+type confirmFlags struct {
+	yes     bool
+	confirm string
+}
+
+func (f *confirmFlags) add(c *cobra.Command) {
+	c.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask (a protected environment still wants --confirm)")
+	c.Flags().StringVar(&f.confirm, "confirm", "", "the protected environment's name, to go ahead without being asked")
+}
+
+func (a *app) closeCommand() *cobra.Command {
+	var flags closeFlags
+	var confirm confirmFlags
+	c := &cobra.Command{
+		Use:   "close [SERVICE…] --env ENVIRONMENT",
+		Short: "Close services, and end only when each is proved closed",
+		Example: `  noren close shop --env sandbox --for 30m
+  noren close --env prod --until 03:00 --confirm prod`,
+		ValidArgsFunction: a.completeServices(&flags.env),
+		RunE: func(cmd *cobra.Command, services []string) error {
+			cat, err := a.catalog()
+			if err != nil {
+				return err
+			}
+			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
+				return err
+			}
+			req, err := flags.request(a, cat, services)
+			if err != nil {
+				return err
+			}
+			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+				return a.close(cmd.Context(), c, req, confirm)
+			})
+		},
+	}
+	flags.add(c)
+	confirm.add(c)
+	a.completeEnvironments(c)
+	return c
+}
+
+func (a *app) planCommand() *cobra.Command {
+	c := &cobra.Command{Use: "plan", Short: "Show what closing or opening would change, as a diff; change nothing"}
+	c.AddCommand(a.planCloseCommand(), a.planOpenCommand())
+	return c
+}
+
+func (a *app) planCloseCommand() *cobra.Command {
+	var flags closeFlags
+	var detailed bool
+	c := &cobra.Command{
+		Use:               "close [SERVICE…] --env ENVIRONMENT",
+		Short:             "Show what closing would change",
+		ValidArgsFunction: a.completeServices(&flags.env),
+		RunE: func(cmd *cobra.Command, services []string) error {
+			cat, err := a.catalog()
+			if err != nil {
+				return err
+			}
+			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
+				return err
+			}
+			req, err := flags.request(a, cat, services)
+			if err != nil {
+				return err
+			}
+			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+				closing, err := c.PlanClose(cmd.Context(), req)
+				if err != nil {
+					return err
+				}
+				a.view.Closing(closing, a.Now())
+				return detailedExit(detailed, closing.Plan)
+			})
+		},
+	}
+	flags.add(c)
+	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
+	a.completeEnvironments(c)
+	return c
+}
+
+func detailedExit(wanted bool, p *plan.Plan) error {
+	if changes, effects := p.Count(); wanted && changes+effects > 0 {
+		return exitCode(fault.ExitHasChanges)
+	}
+	return nil
+}
+
+func (a *app) whoSeesCommand() *cobra.Command {
+	var flags closeFlags
+	var from, method string
+	var headers []string
+	c := &cobra.Command{
+		Use:     "who-sees URL --env ENVIRONMENT",
+		Short:   "Answer what a request is shown now, and when closed, and by which rule",
+		Example: `  noren who-sees https://shop.example.com/cart --env prod --from 203.0.113.7`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := parseRequest(args[0], method, from, headers)
+			if err != nil {
+				return err
+			}
+			cat, err := a.catalog()
+			if err != nil {
+				return err
+			}
+			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
+				return err
+			}
+			req, err := flags.request(a, cat, nil)
+			if err != nil {
+				return err
+			}
+			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+				sights, err := c.WhoSees(cmd.Context(), r, req)
+				if err == nil {
+					a.view.Sights(method+" "+args[0]+origin(from), sights)
+				}
+				return err
+			})
+		},
+	}
+	flags.add(c)
+	c.Flags().StringVar(&from, "from", "", "the visitor's address")
+	c.Flags().StringVarP(&method, "method", "X", "GET", "the request's method")
+	c.Flags().StringArrayVarP(&headers, "header", "H", nil, "a header of the request, 'Name: value' (repeatable)")
+	a.completeEnvironments(c)
+	return c
+}
+
+func origin(from string) string {
+	if from == "" {
+		return ""
+	}
+	return " from " + from
+}
+

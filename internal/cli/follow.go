@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/noren-dev/noren/internal/cli/live"
+	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// close plans, asks, and closes; or carries on the same closing if an earlier
+// command was cut off.
+func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRequest, confirm confirmFlags) error {
+	carried, err := c.Unended(ctx, plan.Close, req.Environment, req.Services)
+	if err != nil {
+		return err
+	}
+	if carried != nil {
+		a.view.Say("Carrying on run %s, started by %s.", carried.ID, carried.Actor)
+		return a.follow(ctx, c, carried.ID)
+	}
+	closing, err := c.PlanClose(ctx, req)
+	if err != nil {
+		return err
+	}
+	if a.interactive() {
+		a.view.Closing(closing, a.Now())
+	}
+	if err := a.confirm(ctx, closing.Plan, confirm); err != nil {
+		return err
+	}
+	return a.start(ctx, c, closing.Plan)
+}
+
+// open plans, asks, and opens every closing that holds what was asked for.
+func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequest, confirm confirmFlags) error {
+	carried, err := c.Unended(ctx, plan.Open, req.Environment, req.Services)
+	if err != nil {
+		return err
+	}
+	if carried != nil {
+		a.view.Say("Carrying on run %s, started by %s.", carried.ID, carried.Actor)
+		return a.follow(ctx, c, carried.ID)
+	}
+	plans, err := c.PlanOpen(ctx, req)
+	if err != nil {
+		return err
+	}
+	if len(plans) == 0 {
+		a.view.Result("Nothing is closed"+where(req.Environment)+".", map[string]any{"opened": []string{}})
+		return nil
+	}
+	for _, p := range plans {
+		if a.interactive() {
+			a.view.Opening(p, a.Now())
+		}
+		if err := a.confirm(ctx, p, confirm); err != nil {
+			return err
+		}
+		if err := a.start(ctx, c, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func where(env string) string {
+	if env == "" {
+		return ""
+	}
+	return " in " + env
+}
+
+func (a *app) start(ctx context.Context, c *control.Control, p *plan.Plan) error {
+	r, err := c.Start(ctx, p)
+	if err != nil {
+		return err
+	}
+	return a.follow(ctx, c, r.ID)
+}
+
+// follow shows a run until it ends, lets the person interrupt it, and returns
+// how it ended as an error, nil if it is done.
+func (a *app) follow(ctx context.Context, c *control.Control, id string) error {
+	// The run outlives the cancellation of the command: a person who presses
+	// Ctrl-C is asked, and a run half way is never just dropped.
+	ctx = context.WithoutCancel(ctx)
+	var r *run.Run
+	var err error
+	if a.interactive() {
+		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now}, id, c)
+	} else {
+		r, err = a.followLines(ctx, c, id)
+	}
+	if err != nil {
+		return err
+	}
+	a.view.Ended(r, a.Now())
+	return outcome(r)
+}
+
+// followLines shows a run line by line. The first interrupt puts everything
+// back, since there is nobody to ask; the second leaves at once.
+func (a *app) followLines(ctx context.Context, c *control.Control, id string) (*run.Run, error) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-signals:
+				if n > 0 {
+					cancel(left(id, s))
+					return
+				}
+				a.view.Say("%s: going back; once more to leave at once", s)
+				if err := c.Signal(ctx, id, run.SignalUndo); err != nil {
+					cancel(err)
+				}
+			}
+		}
+	}()
+	r, err := c.Follow(ctx, id, a.view.Event)
+	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, context.Canceled) {
+		return r, cause
+	}
+	return r, err
+}
+
+func left(id string, s os.Signal) error {
+	return &fault.Fault{Code: fault.Interrupted, Summary: "left in the middle of a run",
+		Detail: fmt.Sprintf("Run %s has not ended; %s was asked for twice.", id, s),
+		Left:   "as far as the run has come; it stays recorded", Try: []string{"noren resume " + id, "noren undo " + id}}
+}
+
+// outcome is a run's end as an error.
+func outcome(r *run.Run) error {
+	if r.Status == run.Done {
+		return nil
+	}
+	if r.Problem != nil {
+		return r.Problem.Fault()
+	}
+	return &fault.Fault{Code: fault.Interrupted, Summary: "run was " + string(r.Status), Detail: fmt.Sprintf("Run %s was %s on a person's word.", r.ID, r.Status)}
+}

@@ -1,0 +1,401 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// Human shows things to people. Out takes results and progress, Err messages
+// and faults; both strip colour where there is no terminal.
+type Human struct {
+	Out, Err io.Writer
+}
+
+func (h Human) print(format string, args ...any) { fmt.Fprintf(h.Out, format, args...) }
+
+// Closing shows a plan to close.
+func (h Human) Closing(c *control.Closing, now time.Time) {
+	p := c.Plan
+	h.heading("Close", p, now)
+	for _, s := range p.Services {
+		h.print("  %s%s\n", bold(s.Name), faint(owner(s.Team)))
+		for _, e := range s.Entrances {
+			h.print("    %s  %s\n", e.Target, cyan(e.Strategy))
+			if e.Why != "" {
+				h.print("      %s\n", faint(e.Why))
+			}
+		}
+	}
+	h.print("\n")
+	h.stages(p)
+	h.foot(p)
+	for _, page := range c.Pages {
+		size := fmt.Sprintf("%d bytes", len(page.Page.Body))
+		if page.Limit > 0 {
+			size = fmt.Sprintf("%d of %d bytes", len(page.Page.Body), page.Limit)
+		}
+		h.print("  page of %s: %s, %s\n", page.Service, page.Page.ContentType, size)
+		for _, n := range page.Page.Notes {
+			h.print("    %s\n", faint(n))
+		}
+	}
+	h.print("\n")
+}
+
+// Opening shows a plan to open.
+func (h Human) Opening(p *plan.Plan, now time.Time) {
+	h.heading("Open", p, now)
+	for _, s := range p.Services {
+		h.print("  %s%s\n", bold(s.Name), faint(owner(s.Team)))
+	}
+	h.print("\n")
+	h.stages(p)
+	h.foot(p)
+	h.print("\n")
+}
+
+func owner(team string) string {
+	if team == "" {
+		return ""
+	}
+	return "  (" + team + ")"
+}
+
+func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
+	h.print("%s in %s", bold(verb), bold(p.Environment.Name))
+	if p.Environment.Protected {
+		h.print("  %s", loud("PROTECTED"))
+	}
+	h.print("\n")
+	if !p.Until.IsZero() {
+		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), spell(p.Until.Sub(now)))
+	}
+	if p.Closing != "" {
+		h.print("  takes back run %s\n", p.Closing)
+	}
+	h.print("\n")
+}
+
+// clock tells a time in the zone of the plan, with the date.
+func (h Human) clock(t time.Time, zone string) string {
+	if loc, err := time.LoadLocation(zone); err == nil {
+		t = t.In(loc)
+	}
+	return t.Format("2006-01-02 15:04 MST")
+}
+
+// stages prints every step; those that change something with their diff.
+func (h Human) stages(p *plan.Plan) {
+	for _, stage := range p.Stages {
+		h.print("%s\n", bold(string(stage.Name)))
+		for _, s := range stage.Steps {
+			h.print("  %s %s\n", symbol(s), s.Title)
+			switch {
+			case s.Kind == action.KindEffect:
+				h.print("      %s\n", yellow("cannot be undone"))
+			case s.Kind == action.KindChange && s.From.Equal(s.To):
+				h.print("      %s\n", faint("already so; nothing to change"))
+			case s.Kind == action.KindChange:
+				if s.Description.Line != "" {
+					h.print("      %s\n", s.Description.Line)
+				}
+				before, after := s.Description.Before, s.Description.After
+				if before == "" && after == "" {
+					before, after = string(s.From.Fields), string(s.To.Fields)
+				}
+				h.print("%s", diff(before, after, "      "))
+			}
+		}
+	}
+	h.print("\n")
+}
+
+func symbol(s plan.Step) string {
+	switch s.Kind {
+	case action.KindChange:
+		return yellow("~")
+	case action.KindEffect:
+		return yellow("!")
+	default:
+		return cyan("?")
+	}
+}
+
+func (h Human) foot(p *plan.Plan) {
+	changes, effects := p.Count()
+	h.print("%s to change", count(changes, "target"))
+	if effects > 0 {
+		h.print(", %s that cannot be undone", count(effects, "effect"))
+	} else {
+		h.print(", everything can be undone")
+	}
+	h.print(".\n")
+	for _, b := range p.Budgets {
+		h.print("  %s: %d of %d\n", b.What, b.Used, b.Limit)
+	}
+	h.notes(p.Notes)
+}
+
+func (h Human) notes(notes []driver.Note) {
+	for _, n := range notes {
+		if n.Warn {
+			h.print("  %s %s\n", yellow("warning:"), n.Text)
+		} else {
+			h.print("  %s %s\n", faint("note:"), n.Text)
+		}
+	}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// spell says a duration as people do.
+func spell(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d >= time.Minute {
+		d = d.Round(time.Minute)
+		h, m := int(d.Hours()), int(d.Minutes())%60
+		switch {
+		case h == 0:
+			return fmt.Sprintf("%d min", m)
+		case m == 0:
+			return fmt.Sprintf("%d h", h)
+		default:
+			return fmt.Sprintf("%d h %d min", h, m)
+		}
+	}
+	return fmt.Sprintf("%d s", int(d.Seconds()))
+}
+
+// Event prints one line for an event worth a line.
+func (h Human) Event(e run.Event, r *run.Run) {
+	if line := Line(e, r); line != "" {
+		h.print("%s  %s\n", faint(e.At.Local().Format("15:04:05")), line)
+	}
+}
+
+// Line is an event as one line (a check that does not pass yet has more), or
+// "" if it is not worth one.
+func Line(e run.Event, r *run.Run) string {
+	step, _ := r.Plan.Step(e.Step)
+	switch e.Type {
+	case run.RunCreated:
+		return "run " + r.ID + " by " + e.Data.Actor
+	case run.StageStarted:
+		return bold(string(e.Data.Stage))
+	case run.StepWaiting:
+		return "  " + cyan("…") + " " + step.Title + findings(e.Data.Verdict)
+	case run.StepDone:
+		if e.Data.Nothing {
+			return "  " + green("✓") + " " + step.Title + faint("  already so")
+		}
+		return "  " + green("✓") + " " + step.Title
+	case run.StepFailed:
+		return "  " + red("✗") + " " + step.Title + problem(e.Data.Problem)
+	case run.StepSkipped:
+		return "  " + yellow("-") + " " + step.Title + "  skipped"
+	case run.StepUndone:
+		return "  " + green("↶") + " undone: " + step.Title
+	case run.StepStranded:
+		return "  " + red("✗") + " cannot be undone: " + step.Title + problem(e.Data.Problem)
+	case run.Signalled:
+		return yellow(e.Data.Actor + " says: " + string(e.Data.Signal))
+	case run.RunWaiting:
+		return yellow("waiting for a person: noren retry, skip, undo or stop " + r.ID)
+	case run.RunUndoing:
+		return yellow("going back")
+	}
+	return ""
+}
+
+func findings(v *action.Verdict) string {
+	if v == nil {
+		return ""
+	}
+	text := "  " + v.Summary
+	for _, f := range v.Findings {
+		text += "\n              " + f
+	}
+	return text
+}
+
+func problem(p *run.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return "\n              " + strings.ReplaceAll(cmp.Or(p.Detail, p.Summary), "\n", "\n              ")
+}
+
+// Ended says how a run ended.
+func (h Human) Ended(r *run.Run, now time.Time) {
+	took := ""
+	if !r.Started.IsZero() && !r.Ended.IsZero() {
+		took = fmt.Sprintf(" in %.1f s", r.Ended.Sub(r.Started).Seconds())
+	}
+	names := serviceNames(r.Plan)
+	env := r.Plan.Environment.Name
+	switch {
+	case r.Status == run.Done && r.Plan.Kind == plan.Close:
+		h.print("\n%s %s in %s%s.\n", green("Closed:"), names, env, took)
+		if !r.Until.IsZero() {
+			h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
+		}
+		if r.Plan.Pass != "" {
+			h.print("  staff pass with the header or cookie that this prints: noren status --pass\n")
+		}
+		h.print("  open again:  noren open --env %s\n", env)
+	case r.Status == run.Done:
+		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
+	case r.Status == run.Undone:
+		h.print("\n%s everything is as it was before.\n", yellow("Undone:"))
+	case r.Status == run.Stopped:
+		h.print("\n%s left as it is: %s\n", yellow("Stopped:"), leftOf(r))
+	case r.Status == run.Stranded:
+		h.print("\n%s %s\n", loud("STRANDED"), leftOf(r))
+	}
+}
+
+func leftOf(r *run.Run) string {
+	if r.Problem == nil || r.Problem.Left == "" {
+		return "see noren status"
+	}
+	return r.Problem.Left
+}
+
+func serviceNames(p *plan.Plan) string {
+	var names []string
+	for _, s := range p.Services {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Status shows what is closed.
+func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time) {
+	if len(closed) == 0 && len(unfinished) == 0 {
+		h.print("Everything is open: no run of this state directory holds an entrance.\n")
+		return
+	}
+	env := ""
+	for _, c := range closed {
+		if c.Environment != env {
+			env = c.Environment
+			h.print("%s\n", bold(env))
+		}
+		h.print("  %s  %s since %s (%s) by %s  %s\n", bold(c.Service), state(c.Run), h.clock(c.Since, c.Run.Plan.Zone),
+			spell(now.Sub(c.Since)), c.Run.Actor, faint(c.Run.ID))
+		switch {
+		case c.Overdue > 0:
+			h.print("    %s was to end at %s\n", loud("OVERDUE by "+spell(c.Overdue)), h.clock(c.Until, c.Run.Plan.Zone))
+		case !c.Until.IsZero():
+			h.print("    until %s (in %s)\n", h.clock(c.Until, c.Run.Plan.Zone), spell(c.Until.Sub(now)))
+		default:
+			h.print("    %s\n", faint("no end was given"))
+		}
+		for _, e := range c.Entrances {
+			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
+		}
+	}
+	for _, r := range unfinished {
+		h.print("%s run %s is %s: noren resume %s\n", yellow("unfinished:"), r.ID, r.Status, r.ID)
+	}
+}
+
+// state is what a holder's run means for its service.
+func state(r *run.Run) string {
+	switch {
+	case r.Status == run.Done && r.Plan.Kind == plan.Close:
+		return yellow("closed")
+	case !r.Status.Ended() && r.Plan.Kind == plan.Close:
+		return cyan("closing")
+	case !r.Status.Ended():
+		return cyan("opening")
+	default:
+		return red(string(r.Status))
+	}
+}
+
+// Sights answers who sees what.
+func (h Human) Sights(request string, sights []control.Sight) {
+	h.print("%s\n", request)
+	for _, s := range sights {
+		h.print("  %s\n", s.Target)
+		h.print("    now          %s  %s\n", bold(s.Now.Action.String()), faint("by "+s.Now.Rule))
+		h.print("    when closed  %s  %s\n", bold(s.Then.Action.String()), faint("by "+s.Then.Rule))
+	}
+}
+
+// Say prints a message.
+func (h Human) Say(format string, args ...any) { fmt.Fprintf(h.Err, format+"\n", args...) }
+
+// Result prints a result.
+func (h Human) Result(text string, _ any) { h.print("%s", ensureNewline(text)) }
+
+// Fault shows an error, each of its faults apart.
+func (h Human) Fault(err error) {
+	for i, f := range fault.Of(err) {
+		if i > 0 {
+			fmt.Fprintln(h.Err)
+		}
+		h.fault(f)
+	}
+}
+
+func (h Human) fault(f *fault.Fault) {
+	w := h.Err
+	fmt.Fprintf(w, "%s %s\n", red("error:"), bold(f.Summary))
+	if f.At != nil {
+		fmt.Fprintf(w, "\n%s\n", f.At)
+		if f.At.Excerpt != "" {
+			number := fmt.Sprintf("%d", f.At.Line)
+			fmt.Fprintf(w, "  %s | %s\n", number, f.At.Excerpt)
+			fmt.Fprintf(w, "  %s | %s%s\n", strings.Repeat(" ", len(number)), padding(f.At.Excerpt, f.At.Column), red("^"))
+		}
+	}
+	if f.Detail != "" {
+		fmt.Fprintf(w, "\n%s\n", f.Detail)
+	}
+	if f.Left != "" {
+		fmt.Fprintf(w, "\nchanged now: %s\n", f.Left)
+	}
+	if len(f.Try) > 0 {
+		fmt.Fprintln(w)
+		for _, t := range f.Try {
+			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(t, "\n", "\n    "))
+		}
+	}
+	if f.Code == fault.Internal {
+		fmt.Fprintf(w, "\nThis is a bug in noren. Please report it with what you did.\n")
+	}
+}
+
+// padding is the blank before column (from 1) of a line, keeping its tabs so
+// that the mark stands under the right letter.
+func padding(line string, column int) string {
+	var b strings.Builder
+	for i, r := range []rune(line) {
+		if i >= column-1 {
+			break
+		}
+		if r == '\t' {
+			b.WriteRune('\t')
+		} else {
+			b.WriteRune(' ')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,92 @@
+package view
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// JSON shows things to programs: one JSON value a line on Out, each with a
+// member "type"; faults and messages on Err.
+type JSON struct{ Out, Err io.Writer }
+
+func (j JSON) put(w io.Writer, kind string, members map[string]any) {
+	members["type"] = kind
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(members)
+}
+
+// Closing prints {"type":"plan","plan":…,"pages":…}. The pass is left out.
+func (j JSON) Closing(c *control.Closing, _ time.Time) {
+	pages := map[string]any{}
+	for _, p := range c.Pages {
+		pages[p.Service] = map[string]any{"contentType": p.Page.ContentType, "bytes": len(p.Page.Body), "limit": p.Limit, "notes": p.Page.Notes}
+	}
+	j.put(j.Out, "plan", map[string]any{"plan": withoutPass(c.Plan), "pages": pages})
+}
+
+// Opening prints {"type":"plan","plan":…}.
+func (j JSON) Opening(p *plan.Plan, _ time.Time) {
+	j.put(j.Out, "plan", map[string]any{"plan": withoutPass(p)})
+}
+
+func withoutPass(p *plan.Plan) *plan.Plan {
+	shown := *p
+	shown.Pass = ""
+	return &shown
+}
+
+// Event prints {"type":"event","event":…}.
+func (j JSON) Event(e run.Event, _ *run.Run) { j.put(j.Out, "event", map[string]any{"event": e}) }
+
+// Ended prints {"type":"ended","run":…,"status":…}.
+func (j JSON) Ended(r *run.Run, _ time.Time) {
+	j.put(j.Out, "ended", map[string]any{"run": r.ID, "kind": r.Plan.Kind, "environment": r.Plan.Environment.Name,
+		"status": r.Status, "problem": r.Problem, "seconds": r.Ended.Sub(r.Started).Seconds()})
+}
+
+// Status prints {"type":"status","closed":[…],"unfinished":[…]}.
+func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ time.Time) {
+	services := []map[string]any{}
+	for _, c := range closed {
+		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
+			"status": c.Run.Status, "since": c.Since, "by": c.Run.Actor, "entrances": c.Entrances, "overdueSeconds": int(c.Overdue.Seconds())}
+		if !c.Until.IsZero() {
+			m["until"] = c.Until
+		}
+		services = append(services, m)
+	}
+	ids := []string{}
+	for _, r := range unfinished {
+		ids = append(ids, r.ID)
+	}
+	j.put(j.Out, "status", map[string]any{"closed": services, "unfinished": ids})
+}
+
+// Sights prints {"type":"sights","request":…,"sights":[…]}.
+func (j JSON) Sights(request string, sights []control.Sight) {
+	j.put(j.Out, "sights", map[string]any{"request": request, "sights": sights})
+}
+
+// Say prints {"type":"message","text":…} on Err.
+func (j JSON) Say(format string, args ...any) {
+	j.put(j.Err, "message", map[string]any{"text": fmt.Sprintf(format, args...)})
+}
+
+// Result prints {"type":"result","value":…}.
+func (j JSON) Result(_ string, value any) { j.put(j.Out, "result", map[string]any{"value": value}) }
+
+// Fault prints {"type":"error","code":…,"exit":…,…} on Err, one a fault.
+func (j JSON) Fault(err error) {
+	for _, f := range fault.Of(err) {
+		j.put(j.Err, "error", map[string]any{"code": f.Code, "exit": f.Code.Exit(), "summary": f.Summary, "detail": f.Detail,
+			"at": f.At, "left": f.Left, "try": f.Try})
+	}
+}

@@ -1,0 +1,35 @@
+// Package view is how the command line shows things: to people, or to
+// programs as JSON. The two are implementations of one interface, so that no
+// command knows which it has.
+package view
+
+import (
+	"time"
+
+	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// A View shows what commands have to say. Its methods do not fail: where
+// standard output is gone there is nobody to tell.
+type View interface {
+	// Closing shows a plan to close, in full.
+	Closing(c *control.Closing, now time.Time)
+	// Opening shows a plan to open, in full.
+	Opening(p *plan.Plan, now time.Time)
+	// Event reports one thing that happened in a run, with the run after it.
+	Event(e run.Event, r *run.Run)
+	// Ended says how a run ended and what comes next.
+	Ended(r *run.Run, now time.Time)
+	// Status shows what is closed and which runs have not ended.
+	Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time)
+	// Sights answers who sees what.
+	Sights(request string, sights []control.Sight)
+	// Say prints a sentence that is no result: progress, a hint, a warning.
+	Say(format string, args ...any)
+	// Result prints a command's result: text for people, value as JSON.
+	Result(text string, value any)
+	// Fault shows what went wrong.
+	Fault(err error)
+}

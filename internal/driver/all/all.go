@@ -1,0 +1,21 @@
+// Package all lists the drivers of noren, written out: a driver that is not
+// here does not exist, and one that does not fit does not compile.
+package all
+
+import (
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/argocd"
+	"github.com/noren-dev/noren/internal/driver/gate"
+	"github.com/noren-dev/noren/internal/driver/httpcheck"
+	"github.com/noren-dev/noren/internal/driver/kube"
+)
+
+// Registry returns every driver.
+func Registry() *driver.Registry {
+	return driver.NewRegistry(
+		gate.Driver(),
+		kube.Driver(),
+		argocd.Driver(),
+		httpcheck.Driver(),
+	)
+}

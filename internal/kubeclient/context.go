@@ -1,0 +1,50 @@
+package kubeclient
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/noren-dev/noren/internal/fault"
+)
+
+func kubeconfigFault(cfg Config, err error) error {
+	where := "the kubeconfig"
+	if cfg.Kubeconfig != "" {
+		where = "the kubeconfig " + cfg.Kubeconfig
+	}
+	return &fault.Fault{
+		Code:    fault.Invalid,
+		Summary: "kubeconfig cannot be used",
+		Detail:  fmt.Sprintf("noren cannot use %s: %v.", where, err),
+		Try:     []string{"kubectl config get-contexts"},
+		Err:     err,
+	}
+}
+
+// contextFault names the contexts there are, and the nearest to what was typed.
+func contextFault(cfg Config, name string, raw clientcmdapi.Config) error {
+	have := slices.Sorted(maps.Keys(raw.Contexts))
+	where := cfg.Kubeconfig
+	if where == "" {
+		where = "the default kubeconfig ($KUBECONFIG or ~/.kube/config)"
+	}
+	detail := fmt.Sprintf("There is no context %q in %s.", name, where)
+	f := &fault.Fault{Code: fault.Invalid, Summary: "unknown kubeconfig context"}
+	switch near := fault.Nearest(name, have); {
+	case near != "":
+		detail += fmt.Sprintf(" Did you mean %q?", near)
+		f.Try = []string{"context: " + near}
+	case len(have) == 0:
+		detail += " It has no contexts at all."
+		f.Try = []string{"kubectl config get-contexts"}
+	}
+	if len(have) > 0 {
+		detail += " It has: " + strings.Join(have, ", ") + "."
+	}
+	f.Detail = detail
+	return f
+}
