@@ -225,8 +225,9 @@ func comment(s string) string {
 	}), " ")
 }
 
-// plain is text that YAML reads as itself without quotes, in a flow as well.
-var plain = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./@+*-]*(:[A-Za-z0-9_./@+*-]+)*$`)
+// plain is text that every YAML reader reads as itself without quotes, in a
+// flow as well: "[a:b]" is a mapping to some, goccy among them.
+var plain = regexp.MustCompile(`^(https?://)?[A-Za-z/][A-Za-z0-9_./@+*-]*$`)
 
 // scalar writes text as YAML.
 func scalar(s string) string {

@@ -48,7 +48,19 @@ type reader struct {
 	faults []*fault.Fault
 }
 
+// maxFaults is how many errors are told at once. A file with more is not one
+// that a person corrects error by error.
+const maxFaults = 500
+
+func (r *reader) full() bool { return len(r.faults) > maxFaults }
+
 func (r *reader) add(at spot, summary, detail string, try ...string) {
+	if r.full() {
+		return
+	}
+	if len(r.faults) == maxFaults {
+		summary, detail, try = "too many errors", fmt.Sprintf("More than %d errors were found; the others are not listed.", maxFaults), nil
+	}
 	p := r.position(at)
 	r.faults = append(r.faults, &fault.Fault{Code: fault.Invalid, Summary: summary, Detail: detail, At: &p, Try: try})
 }
@@ -118,6 +130,12 @@ func (r *reader) is(n *node, want shape, what string) bool {
 	switch {
 	case want == text && (n.shape == number || n.shape == boolean):
 		try = []string{fmt.Sprintf("%q", n.raw)}
+	case want == text && n.shape == mapping && len(n.entries) == 1 && n.entries[0].value.shape != mapping && n.entries[0].value.shape != list:
+		// In brackets, "[a:b]" is read as a mapping.
+		e := n.entries[0]
+		if e.line == e.value.line {
+			try = []string{quoted(e.key + ":" + e.value.raw)}
+		}
 	case want == list && n.shape == text:
 		try = []string{"[" + scalar(n.raw) + "]"}
 	case want == boolean && slices.Contains([]string{"yes", "on", "y"}, strings.ToLower(n.raw)):

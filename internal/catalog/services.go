@@ -152,7 +152,7 @@ func (f *fileReader) across() {
 		teams = append(teams, t.Name)
 	}
 	for _, ref := range f.refs {
-		if !slices.Contains(environments, ref.name) {
+		if !f.full() && !slices.Contains(environments, ref.name) {
 			f.add(ref.at, "unknown environment", fmt.Sprintf("There is no environment %q%s The file has: %s.",
 				ref.name, didYouMean(ref.name, environments), listed(environments)))
 		}
@@ -210,9 +210,8 @@ func (f *fileReader) doors() {
 					first[key] = e.At
 					continue
 				}
-				at := e.At
-				f.faults = append(f.faults, &fault.Fault{Code: fault.Invalid, Summary: "entrance is listed twice", At: &at,
-					Detail: fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was)})
+				f.add(spot{e.At.Line, e.At.Column}, "entrance is listed twice",
+					fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -144,11 +145,10 @@ func (b *builder) alias(n *ast.AliasNode, out *node) *node {
 	case slices.Contains(b.open, name):
 		b.r.add(out.spot, "anchor contains itself", fmt.Sprintf("*%s stands inside of what &%s names.", name, name))
 	case v == nil:
-		names := make([]string, 0, len(b.anchors))
-		for a := range b.anchors {
-			names = append(names, a)
+		var names []string
+		if len(b.anchors) < 100 { // else a suggestion takes longer than it helps
+			names = slices.Sorted(maps.Keys(b.anchors))
 		}
-		slices.Sort(names)
 		b.r.add(out.spot, "unknown anchor", fmt.Sprintf("No &%s stands before *%s%s", name, name, didYouMean(name, names)))
 	default:
 		b.weight += v.weight
@@ -263,7 +263,7 @@ func spotOfToken(t *token.Token) spot {
 // and in the square of the number of keys.
 const (
 	maxDepth = 50
-	maxKeys  = 20_000
+	maxKeys  = 10_000
 )
 
 // tooMuch finds the token at which a file becomes too deep or too large to be
@@ -307,7 +307,7 @@ func syntax(message string) (detail string) {
 		return "Indentation in YAML is made of spaces, and here is a tab. Replace it with spaces."
 	case strings.Contains(message, "reserved character"):
 		return strings.ToUpper(message[:1]) + message[1:] + " in YAML. Put the value in quotes."
-	case strings.Contains(message, "mapping value is not allowed"):
+	case strings.Contains(message, "mapping value is not allowed"), strings.Contains(message, "invalid key for this map"):
 		return "A value with a colon in it must be put in quotes."
 	case strings.Contains(message, "could not find end character"):
 		return "The quote that begins here does not end."

@@ -3,16 +3,20 @@ package driver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // Bounds on every outside call. One call may take callTimeout; a call that
-// ends with action.ErrUnavailable is tried again up to callTries times in all,
-// with pauses that double from firstPause and are spread at random by half, so
-// that many targets do not come back at the same moment.
+// does not return in time, or ends with action.ErrUnavailable, is tried again
+// up to callTries times in all, with pauses that double from firstPause and are
+// spread at random by half, so that many targets do not come back at the same
+// moment.
 const (
 	callTimeout = 30 * time.Second
 	callTries   = 6
@@ -100,8 +104,20 @@ func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R,
 	}
 }
 
-func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {
+// bounded calls f with a deadline. An outside that let it pass is unavailable.
+// A driver that panics fails its step, not the process: other targets of the
+// run may have to be taken back.
+func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (r R, err error) {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	return f(call)
+	defer func() {
+		if p := recover(); p != nil {
+			err = &fault.Fault{Code: fault.Internal, Summary: "driver panicked", Detail: fmt.Sprintf("This is a bug in noren: %v\n%s", p, debug.Stack())}
+		}
+	}()
+	r, err = f(call)
+	if errors.Is(err, context.DeadlineExceeded) && call.Err() != nil && ctx.Err() == nil && !errors.Is(err, action.ErrUnavailable) {
+		err = fmt.Errorf("no answer within %s: %w: %w", callTimeout, action.ErrUnavailable, err)
+	}
+	return r, err
 }

@@ -63,6 +63,68 @@ func (r *Registry) Driver(name string) *Driver {
 	return nil
 }
 
+// CheckConfig decodes and validates a driver's configuration as connecting
+// would, with what it inherits from the others of the environment, without any
+// I/O. A driver that does not exist has nothing to be wrong.
+func (r *Registry) CheckConfig(name string, configs map[string]json.RawMessage) error {
+	d := r.Driver(name)
+	if d == nil {
+		return nil
+	}
+	raw, err := d.inherit.fill(configs[name], configs)
+	if err != nil {
+		return err
+	}
+	return decodeStrict(raw, d.NewConfig())
+}
+
+// CheckOptions decodes and validates the options of an entrance, without any
+// I/O.
+func (r *Registry) CheckOptions(kind string, raw json.RawMessage) error {
+	if e := r.EntranceKind(kind); e != nil {
+		return decodeStrict(raw, e.NewOptions())
+	}
+	return nil
+}
+
+// EntranceKind returns the kind of entrance of that name, or nil.
+func (r *Registry) EntranceKind(name string) *EntranceKind {
+	for _, d := range r.drivers {
+		for _, e := range d.Entrances {
+			if e.Name == name {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// A PageLimiter is the options of an entrance whose door's limit is known
+// without looking at it. Without it, the strictest door that noren knows is
+// assumed until the entrance is surveyed.
+type PageLimiter interface {
+	// PageLimit is how many bytes of page the door can send, 0 for any.
+	PageLimit() int
+}
+
+// PageLimit returns the limit of an entrance's door as far as its options tell
+// it, and whether they do.
+func (r *Registry) PageLimit(kind string, raw json.RawMessage) (limit int, known bool) {
+	e := r.EntranceKind(kind)
+	if e == nil {
+		return 0, false
+	}
+	options := e.NewOptions()
+	if err := decodeStrict(raw, options); err != nil {
+		return 0, false
+	}
+	l, ok := options.(PageLimiter)
+	if !ok {
+		return 0, false
+	}
+	return l.PageLimit(), true
+}
+
 // A Session is the drivers of one environment, connected on first use. It is
 // safe for concurrent use.
 type Session struct {
@@ -119,8 +181,10 @@ func (i inheritance) fill(raw json.RawMessage, configs map[string]json.RawMessag
 			return nil, err
 		}
 	}
-	if err := json.Unmarshal(parent, &theirs); err != nil {
-		return nil, err
+	if len(parent) > 0 {
+		if err := json.Unmarshal(parent, &theirs); err != nil {
+			return nil, err
+		}
 	}
 	for _, k := range i.keys {
 		if v, ok := theirs[k]; ok && own[k] == nil {
@@ -131,8 +195,7 @@ func (i inheritance) fill(raw json.RawMessage, configs map[string]json.RawMessag
 }
 
 // Action opens an action of that name with its parameters, wrapped so that
-// calls have a deadline, are retried when the outside is unavailable, and are
-// bounded in number at a time.
+// calls have a deadline and are retried when the outside is unavailable.
 func (s *Session) Action(ctx context.Context, name string, params json.RawMessage) (*Instance, error) {
 	d, a := s.registry.action(name)
 	if a == nil {

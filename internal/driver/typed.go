@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -109,9 +110,13 @@ func decode[F any](s action.State) (*F, error) {
 	if s.Version != stateVersion {
 		return nil, fmt.Errorf("state has version %d, this noren reads version %d: use the noren that wrote it, or a newer one", s.Version, stateVersion)
 	}
+	// A field that this noren does not know was written by a newer one. Leaving
+	// it out would restore less than was there.
 	var f F
-	if err := json.Unmarshal(s.Fields, &f); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
+	dec := json.NewDecoder(bytes.NewReader(s.Fields))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&f); err != nil {
+		return nil, fmt.Errorf("state, perhaps of a newer noren: %w", err)
 	}
 	return &f, nil
 }

@@ -13,7 +13,7 @@ const (
 	Paths    Mode = "paths"
 )
 
-// WriteMethods are refused in ReadOnly mode. A door that can only list methods
+// writeMethods are refused in ReadOnly mode. A door that can only list methods
 // cannot say "all but GET": these are the methods with side effects of
 // https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1 and RFC 5789.
 var writeMethods = []string{"POST", "PUT", "PATCH", "DELETE"}

@@ -78,7 +78,7 @@ func (c Condition) matchesValue(r Request, v string) bool {
 		return v == r.Method
 	case Source:
 		p, err := netip.ParsePrefix(v)
-		return err == nil && r.Source.IsValid() && p.Contains(r.Source.Unmap())
+		return err == nil && r.Source.IsValid() && p.Contains(r.Source.Unmap().WithZone(""))
 	case Header:
 		for _, have := range r.Header.Values(c.Name) {
 			if glob(strings.ToLower(v), strings.ToLower(have)) {

@@ -14,6 +14,7 @@ import (
 	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // checkpoints in SQLite
 
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 	"github.com/noren-dev/noren/internal/store"
@@ -30,6 +31,8 @@ const (
 	// maxRecoveries bounds nothing in practice: a run is carried on as often
 	// as the process dies.
 	maxRecoveries = 1 << 20
+	// unwind bounds how long Close waits for calls under way to notice.
+	unwind = 5 * time.Second
 )
 
 // ErrBusy means that another process executes the runs of this directory.
@@ -112,14 +115,14 @@ func (e *Engine) launch(ctx context.Context) error {
 
 // Close stops looking for new runs and gives up the executor's place. Runs
 // still under way are left as a crash would leave them, to be carried on by
-// the next executor.
+// the next executor: their calls are cancelled, and what those answer is not
+// recorded. If a call does not return, the lock stays until the process ends,
+// so that no other executor writes beside it.
 func (e *Engine) Close() error {
 	e.stop()
 	<-e.done
-	if !e.Busy() {
-		if err := dbos.Shutdown(e.ctx, time.Second); err != nil {
-			return errors.Join(err, e.lock.release())
-		}
+	if err := dbos.Shutdown(e.ctx, unwind); err != nil {
+		return fmt.Errorf("runs under way: %w", err)
 	}
 	return e.lock.release()
 }
@@ -182,13 +185,32 @@ func (e *Engine) start(id string) {
 	e.active[id] = true
 	go func() {
 		_, err := handle.GetResult()
+		if err != nil {
+			err = e.withLeft(id, err)
+		}
 		e.mu.Lock()
-		defer e.mu.Unlock()
 		delete(e.active, id)
+		delete(e.sessions, id)
 		if err != nil {
 			e.failures[id] = err
 		}
+		e.mu.Unlock()
+		e.hook("left " + id)
 	}()
+}
+
+// withLeft says, with the error that keeps the engine from going on with a
+// run, what the run has changed so far.
+func (e *Engine) withLeft(id string, err error) error {
+	f := *fault.Of(err)[0]
+	f.Err, f.Left = err, "unknown: the records cannot be read"
+	if r, err := e.store.Run(context.WithoutCancel(e.ctx), id); err == nil {
+		f.Left = changedNow(r)
+	}
+	if len(f.Try) == 0 {
+		f.Try = []string{"noren resume " + id}
+	}
+	return &f
 }
 
 func (e *Engine) handle(id string, attempts []dbos.WorkflowStatus) (dbos.WorkflowHandle[run.Status], error) {
@@ -202,7 +224,8 @@ func (e *Engine) handle(id string, attempts []dbos.WorkflowStatus) (dbos.Workflo
 }
 
 // session returns the drivers of a plan's environment. Sessions are shared by
-// the steps of a run, so that connections are.
+// the steps of a run, so that connections are. They end when the run does, or
+// when a person says retry: a connection that failed is made anew.
 func (e *Engine) session(id string, p *plan.Plan) *driver.Session {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -212,4 +235,10 @@ func (e *Engine) session(id string, p *plan.Plan) *driver.Session {
 		e.sessions[id] = s
 	}
 	return s
+}
+
+func (e *Engine) forget(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.sessions, id)
 }

@@ -19,7 +19,10 @@ type execution struct {
 	*Engine
 	id   string
 	plan *plan.Plan
-	ctx  dbos.Context
+	// actor is who asked for the run whose marks are left or taken away: this
+	// one, or the closing that it undoes.
+	actor string
+	ctx   dbos.Context
 	// prepared is set once receipts are committed: from then on something may
 	// be changed.
 	prepared bool
@@ -43,12 +46,34 @@ func (e *Engine) execute(ctx dbos.Context, id string) (run.Status, error) {
 	if r.Status.Ended() {
 		return r.Status, nil
 	}
-	x := &execution{Engine: e, id: id, plan: r.Plan, ctx: ctx}
+	if v := r.Plan.Version; v > plan.Version {
+		return "", &fault.Fault{Code: fault.Invalid, Summary: "run made by a newer noren",
+			Detail: fmt.Sprintf("The plan of run %s has version %d; this noren knows up to %d.", id, v, plan.Version), Try: []string{"noren version"}}
+	}
+	x := &execution{Engine: e, id: id, plan: r.Plan, actor: r.Actor, ctx: ctx}
+	if closing := r.Plan.Closing; closing != "" {
+		c, err := e.store.Run(ctx, closing)
+		if err != nil {
+			return "", err
+		}
+		x.actor = c.Actor
+	}
 	if err := x.event(ctx, run.Event{Type: run.RunStarted}); err != nil {
 		return "", err
 	}
-	for i, stage := range x.plan.Stages {
-		end, err := x.stage(i, stage)
+	so, err := checkpoint(x, "begin", x.begin)
+	if err != nil {
+		return "", err
+	}
+	x.prepared = so.Prepared
+	switch so.Ending {
+	case run.SignalUndo:
+		return x.undo(so.Problem)
+	case run.SignalStop:
+		return x.end(run.Stopped, so.Problem)
+	}
+	for _, stage := range x.plan.Stages {
+		end, err := x.stage(stage)
 		if err != nil || end != "" {
 			return end, err
 		}
@@ -56,8 +81,27 @@ func (e *Engine) execute(ctx dbos.Context, id string) (run.Status, error) {
 	return x.end(run.Done, nil)
 }
 
+// A beginning is what an earlier workflow of the same run, which ended in an
+// engine error, leaves to this one.
+type beginning struct {
+	Prepared bool         `json:"prepared"`
+	Ending   run.Signal   `json:"ending,omitempty"`
+	Problem  *run.Problem `json:"problem,omitempty"`
+}
+
+// begin reads what was decided before: a run that was being taken back is not
+// driven forward again because its checkpoints were lost.
+func (x *execution) begin(ctx context.Context) (beginning, error) {
+	r, err := x.store.Run(ctx, x.id)
+	if err != nil {
+		return beginning{}, err
+	}
+	receipts, err := x.store.Receipts(ctx, x.id)
+	return beginning{Prepared: len(receipts) > 0, Ending: r.Ending, Problem: r.Problem}, err
+}
+
 // stage runs one stage. A status other than "" means that the run has ended.
-func (x *execution) stage(i int, stage plan.Stage) (run.Status, error) {
+func (x *execution) stage(stage plan.Stage) (run.Status, error) {
 	if err := x.note("stage", run.Event{Type: run.StageStarted, Data: run.Data{Stage: stage.Name}}); err != nil {
 		return "", err
 	}
@@ -78,7 +122,7 @@ func (x *execution) stage(i int, stage plan.Stage) (run.Status, error) {
 		}
 		switch next {
 		case run.SignalUndo:
-			return x.undo(i, problem)
+			return x.undo(problem)
 		case run.SignalStop:
 			return x.end(run.Stopped, problem)
 		}
@@ -93,15 +137,20 @@ func isChange(s plan.Step) bool { return s.Kind == action.KindChange }
 func (x *execution) round(steps []plan.Step) (run.Signal, *run.Problem, error) {
 	pending := steps
 	for {
-		outcomes, err := x.parallel(pending, x.perform)
+		outcomes, err := x.parallel("perform", pending, x.perform)
 		if err != nil {
 			return "", nil, err
 		}
-		var left []plan.Step
+		var left, failed, interrupted []plan.Step
 		var problem *run.Problem
 		for i, o := range outcomes {
-			if o.good() || (o.Status == run.StepHasFailed && pending[i].Optional) {
+			switch s := pending[i]; {
+			case o.good() || (o.Status == run.StepHasFailed && s.Optional):
 				continue
+			case o.Status == run.StepHasFailed:
+				failed = append(failed, s)
+			default:
+				interrupted = append(interrupted, s)
 			}
 			left = append(left, pending[i])
 			if problem == nil {
@@ -111,27 +160,55 @@ func (x *execution) round(steps []plan.Step) (run.Signal, *run.Problem, error) {
 		if len(left) == 0 {
 			return "", nil, nil
 		}
-		sig, err := checkpoint(x, "decide", func(ctx context.Context) (run.Signal, error) { return x.decide(ctx, problem) })
+		sig, err := x.decide(problem)
 		if err != nil || sig == run.SignalUndo || sig == run.SignalStop {
 			return sig, problem, err
 		}
-		if sig == run.SignalSkip {
-			return "", nil, x.skip(left)
+		if len(failed) > 0 {
+			x.forget(x.id)
 		}
 		pending = left
+		if sig == run.SignalSkip {
+			// Only what failed: the others were merely interrupted by the signal.
+			if err := x.skip(failed); err != nil {
+				return "", nil, err
+			}
+			pending = interrupted
+		}
 	}
+}
+
+// decide answers a round that did not end well, and takes the signal that
+// answered it. They are two checkpoints, so that a crash between them loses no
+// signal: one that is answered but not taken yet is taken when carried on.
+func (x *execution) decide(problem *run.Problem) (run.Signal, error) {
+	a, err := checkpoint(x, "decide", func(ctx context.Context) (answer, error) { return x.answer(ctx, problem) })
+	if err != nil || a.Sent == nil {
+		return a.Signal, err
+	}
+	_, err = checkpoint(x, "take", func(ctx context.Context) (bool, error) {
+		x.hook("take " + string(a.Signal))
+		err := x.store.Take(ctx, x.id, *a.Sent)
+		x.hook("taken " + string(a.Signal))
+		return true, err
+	})
+	return a.Signal, err
 }
 
 // parallel runs f for each step, a checkpoint each, and gathers the outcomes
 // in the steps' order.
-func (x *execution) parallel(steps []plan.Step, f func(context.Context, plan.Step) (outcome, error)) ([]outcome, error) {
+func (x *execution) parallel(name string, steps []plan.Step, f func(context.Context, plan.Step) (outcome, error)) ([]outcome, error) {
 	channels := make([]<-chan dbos.StepOutcome[outcome], len(steps))
 	for i, s := range steps {
 		c, err := dbos.Go(x.ctx, func(ctx context.Context) (outcome, error) {
-			x.slots <- struct{}{}
+			select {
+			case x.slots <- struct{}{}:
+			case <-ctx.Done():
+				return outcome{}, ctx.Err()
+			}
 			defer func() { <-x.slots }()
 			return f(ctx, s)
-		})
+		}, dbos.WithStepName(name))
 		if err != nil {
 			return nil, err
 		}
@@ -149,19 +226,35 @@ func (x *execution) parallel(steps []plan.Step, f func(context.Context, plan.Ste
 	return outcomes, failed
 }
 
-// undo takes back every change of the stages up to last, in reverse.
-func (x *execution) undo(last int, problem *run.Problem) (run.Status, error) {
+// undo takes back, in reverse, every change that the run may have written. It
+// leaves the others alone: what someone else did there meanwhile is no drift.
+func (x *execution) undo(problem *run.Problem) (run.Status, error) {
 	if !x.prepared {
 		return x.end(run.Undone, problem)
 	}
-	if err := x.note("undoing", run.Event{Type: run.RunUndoing, Data: run.Data{Problem: problem}}); err != nil {
+	changed, err := checkpoint(x, "undoing", func(ctx context.Context) ([]string, error) {
+		if err := x.event(ctx, run.Event{Type: run.RunUndoing, Data: run.Data{Problem: problem}}); err != nil {
+			return nil, err
+		}
+		r, err := x.store.Run(ctx, x.id)
+		if err != nil {
+			return nil, err
+		}
+		var ids []string
+		for _, s := range r.Changed() {
+			ids = append(ids, s.ID)
+		}
+		return ids, nil
+	})
+	if err != nil {
 		return "", err
 	}
+	untouched := func(s plan.Step) bool { return !slices.Contains(changed, s.ID) }
 	stranded := problem
 	all := true
-	for _, stage := range slices.Backward(x.plan.Stages[:last+1]) {
+	for _, stage := range slices.Backward(x.plan.Stages) {
 		for _, round := range slices.Backward(stage.Rounds()) {
-			outcomes, err := x.parallel(slices.DeleteFunc(slices.Clone(round), func(s plan.Step) bool { return !isChange(s) }), x.takeBack)
+			outcomes, err := x.parallel("undo", slices.DeleteFunc(slices.Clone(round), untouched), x.takeBack)
 			if err != nil {
 				return "", err
 			}
@@ -189,8 +282,16 @@ func (x *execution) skip(steps []plan.Step) error {
 
 // end records how the run ended and what becomes of its locks: a closing that
 // is done keeps them until it is opened; an opening that was undone gives them
-// back to the closing.
+// back to the closing. A run that was stopped before anything was written is
+// undone, so that it holds no lock.
 func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, error) {
+	if status == run.Stopped && !x.prepared {
+		status = run.Undone
+	}
+	if status == run.Stopped && problem == nil {
+		problem = &run.Problem{Code: fault.Interrupted, Summary: "run was stopped",
+			Detail: "A person stopped run " + x.id + " and left everything as it is.", Try: []string{"noren status"}}
+	}
 	return checkpoint(x, "end", func(ctx context.Context) (run.Status, error) {
 		x.hook("end")
 		release := (x.plan.Kind == plan.Open && status == run.Done) || (x.plan.Kind == plan.Close && status == run.Undone)
@@ -216,7 +317,10 @@ func (x *execution) withLeft(ctx context.Context, p *run.Problem, status run.Sta
 	case status == run.Undone:
 		with.Left = "nothing: every change of this run was taken back"
 	default:
-		with.Left = x.changedNow(ctx)
+		with.Left = "unknown: the records cannot be read"
+		if r, err := x.store.Run(ctx, x.id); err == nil {
+			with.Left = changedNow(r)
+		}
 	}
 	if status == run.Stranded {
 		with.Code = fault.Stranded

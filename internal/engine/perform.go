@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
+	"github.com/noren-dev/noren/internal/store"
 )
 
 // Pauses between looks at something that is not yet as it should be.
@@ -40,21 +41,28 @@ func (x *execution) prepare(ctx context.Context) (outcome, error) {
 	var all sync.WaitGroup
 	for i, s := range changes {
 		all.Go(func() {
-			x.slots <- struct{}{}
+			select {
+			case x.slots <- struct{}{}:
+			case <-ctx.Done():
+				problems[i] = ctx.Err()
+				return
+			}
 			defer func() { <-x.slots }()
 			problems[i] = x.compare(ctx, s)
 		})
 		receipts[i] = action.Receipt{Run: x.id, Step: s.ID, Action: s.Action, Target: s.Target, From: s.From, To: s.To, TakenAt: x.now()}
 	}
 	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return outcome{}, err // cut short, not refused
+	}
 	if err := errors.Join(problems...); err != nil {
 		return outcome{Status: run.StepHasFailed, Problem: run.ProblemOf(err)}, nil
 	}
 	x.hook("receipts")
-	if err := x.store.PutReceipts(ctx, receipts); err != nil {
-		return outcome{}, err
-	}
-	return outcome{Status: run.StepIsDone}, x.event(ctx, run.Event{Type: run.Prepared})
+	err = x.store.PutReceipts(ctx, x.id, receipts)
+	x.hook("prepared")
+	return outcome{Status: run.StepIsDone}, err
 }
 
 func (x *execution) compare(ctx context.Context, s plan.Step) error {
@@ -93,7 +101,7 @@ func (x *execution) perform(ctx context.Context, s plan.Step) (outcome, error) {
 		if err := in.Effect.Do(ctx, x.id+"/"+s.ID); err != nil {
 			return x.failed(ctx, s, err)
 		}
-		x.hook("done " + s.ID)
+		x.hook("did " + s.ID)
 		return x.stepDone(ctx, s, nil, false)
 	default:
 		return x.await(ctx, s, in.Check.Check)
@@ -119,7 +127,9 @@ func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance
 	return x.await(ctx, s, func(ctx context.Context) (action.Verdict, error) { return in.Waiter.Settled(ctx, r.To) })
 }
 
-// takeBack undoes one step of this run from its receipt.
+// takeBack undoes one step of this run from its receipt, and waits until that
+// has taken effect: "undone" is said of what customers see. Signals wait, since
+// nothing but the end follows.
 func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) {
 	r, mark, err := x.receipt(ctx, s)
 	if err != nil {
@@ -134,6 +144,14 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 		err = marked(in, mark).Apply(ctx, r.To, r.From)
 		x.hook("undid " + s.ID)
 	}
+	if err == nil && in.Waiter != nil {
+		s.Patience = max(s.Patience, time.Minute)
+		w, broken := x.until(ctx, s, false, func(ctx context.Context) (action.Verdict, error) { return in.Waiter.Settled(ctx, r.From) })
+		if broken != nil {
+			return outcome{}, broken
+		}
+		err = w.refusal
+	}
 	if err != nil {
 		p := run.ProblemOf(x.explain(s, err))
 		return outcome{run.StepIsStranded, p}, x.event(ctx, run.Event{Type: run.StepStranded, Step: s.ID, Data: run.Data{Problem: p}})
@@ -147,10 +165,10 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 func (x *execution) receipt(ctx context.Context, s plan.Step) (action.Receipt, action.Mark, error) {
 	mine, err := x.store.Receipt(ctx, x.id, s.ID)
 	if err != nil || s.Undoes == "" {
-		return mine, action.Mark{Receipt: mine, Params: s.Params}, err
+		return mine, action.Mark{Receipt: mine, Params: s.Params, Actor: x.actor}, err
 	}
 	theirs, err := x.store.Receipt(ctx, x.plan.Closing, s.Undoes)
-	return mine, action.Mark{Receipt: theirs, Params: s.Params}, err
+	return mine, action.Mark{Receipt: theirs, Params: s.Params, Actor: x.actor}, err
 }
 
 func marked(in *driver.Instance, m action.Mark) action.Change {
@@ -160,30 +178,60 @@ func marked(in *driver.Instance, m action.Mark) action.Change {
 	return in.Marker.Marked(m)
 }
 
-// await asks again until the verdict is good, the step's patience is over, or
-// a signal waits.
+// await carries a step that must be waited for to its end, or until a signal
+// waits.
 func (x *execution) await(ctx context.Context, s plan.Step, ask func(context.Context) (action.Verdict, error)) (outcome, error) {
+	w, err := x.until(ctx, s, true, ask)
+	switch {
+	case err != nil:
+		return outcome{}, err
+	case w.interrupted:
+		return outcome{Status: run.StepWasSkipped}, nil
+	case w.refusal != nil:
+		return x.failed(ctx, s, w.refusal)
+	default:
+		return x.stepDone(ctx, s, &w.verdict, false)
+	}
+}
+
+// waited is how a wait ended: with a good verdict, with the reason why not, or
+// because a signal waits.
+type waited struct {
+	verdict     action.Verdict
+	refusal     error
+	interrupted bool
+}
+
+// until asks again until the verdict is good, the step's patience is over, or,
+// if heed is set, a signal waits. An outside that does not answer for a while
+// is one more thing that patience is for.
+func (x *execution) until(ctx context.Context, s plan.Step, heed bool, ask func(context.Context) (action.Verdict, error)) (waited, error) {
 	deadline := x.now().Add(s.Patience)
 	said := ""
 	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
 		v, err := ask(ctx)
-		if err != nil {
-			return x.failed(ctx, s, err)
-		}
-		if v.OK {
-			return x.stepDone(ctx, s, &v, false)
+		refusal := err
+		switch {
+		case err == nil && v.OK:
+			return waited{verdict: v}, nil
+		case err == nil:
+			refusal = refused(s, v)
+		case !errors.Is(err, action.ErrUnavailable):
+			return waited{refusal: err}, nil
+		default:
+			v = action.Verdict{Summary: err.Error()}
 		}
 		if now := strings.Join(append([]string{v.Summary}, v.Findings...), "\n"); now != said {
 			said = now
 			if err := x.event(ctx, run.Event{Type: run.StepWaiting, Step: s.ID, Data: run.Data{Verdict: &v}}); err != nil {
-				return outcome{}, err
+				return waited{}, err
 			}
 		}
 		if x.now().Add(pause).After(deadline) {
-			return x.failed(ctx, s, refused(s, v))
+			return waited{refusal: refusal}, nil
 		}
-		if stop, err := x.rest(ctx, pause); stop || err != nil {
-			return outcome{Status: run.StepWasSkipped}, err
+		if stop, err := x.rest(ctx, pause, heed); stop || err != nil {
+			return waited{interrupted: true}, err
 		}
 	}
 }
@@ -197,22 +245,28 @@ func refused(s plan.Step, v action.Verdict) error {
 		Detail: strings.Join(append([]string{s.Target + ": " + detail}, v.Findings...), "\n"), Try: v.Try}
 }
 
-// rest waits, and wakes early if a signal waits.
-func (x *execution) rest(ctx context.Context, d time.Duration) (stop bool, err error) {
+// rest waits. If heed is set it wakes early when a signal waits, and says so.
+func (x *execution) rest(ctx context.Context, d time.Duration, heed bool) (stop bool, err error) {
 	end := time.NewTimer(d)
 	defer end.Stop()
 	look := time.NewTicker(firstLook)
 	defer look.Stop()
 	for {
+		over := false
 		select {
 		case <-ctx.Done():
 			return true, ctx.Err()
 		case <-end.C:
-			return x.interrupted(ctx)
+			over = true
 		case <-look.C:
+		}
+		if heed {
 			if stop, err := x.interrupted(ctx); stop || err != nil {
 				return stop, err
 			}
+		}
+		if over {
+			return false, nil
 		}
 	}
 }
@@ -222,34 +276,38 @@ func (x *execution) interrupted(ctx context.Context) (bool, error) {
 	return sent != nil, err
 }
 
-// decide takes the oldest signal. Without one it does as the plan says: undo,
-// or wait for a person. A skip before anything failed is no answer.
-func (x *execution) decide(ctx context.Context, problem *run.Problem) (run.Signal, error) {
+// An answer is what to do with a round that did not end well. Sent is the
+// signal that says so, nil if the plan does.
+type answer struct {
+	Signal run.Signal  `json:"signal"`
+	Sent   *store.Sent `json:"sent,omitempty"`
+}
+
+// answer reads the oldest signal. Without one it does as the plan says: undo,
+// or wait for a person. If nothing failed and the signal is gone, or is a skip,
+// the run goes on.
+func (x *execution) answer(ctx context.Context, problem *run.Problem) (answer, error) {
 	waiting := false
 	for {
 		sent, err := x.store.Next(ctx, x.id)
-		if err != nil {
-			return "", err
-		}
-		if sent != nil {
-			err := x.store.Take(ctx, x.id, *sent)
-			x.hook("signal " + string(sent.Signal))
-			return sent.Signal, err
-		}
-		if problem == nil {
-			return run.SignalRetry, nil
-		}
-		if x.plan.OnFailure != plan.Ask || !x.prepared {
-			return run.SignalUndo, nil
+		switch {
+		case err != nil:
+			return answer{}, err
+		case sent != nil:
+			return answer{sent.Signal, sent}, nil
+		case problem == nil:
+			return answer{Signal: run.SignalRetry}, nil
+		case x.plan.OnFailure != plan.Ask || !x.prepared:
+			return answer{Signal: run.SignalUndo}, nil
 		}
 		if !waiting {
 			waiting = true
 			if err := x.event(ctx, run.Event{Type: run.RunWaiting, Data: run.Data{Problem: problem}}); err != nil {
-				return "", err
+				return answer{}, err
 			}
 		}
-		if _, err := x.rest(ctx, lastLook); err != nil {
-			return "", err
+		if _, err := x.rest(ctx, lastLook, true); err != nil {
+			return answer{}, err
 		}
 	}
 }
@@ -282,19 +340,16 @@ func (x *execution) explain(s plan.Step, err error) error {
 	}
 }
 
-// changedNow says in one line which targets this run has changed and not
-// taken back.
-func (x *execution) changedNow(ctx context.Context) string {
-	r, err := x.store.Run(ctx, x.id)
-	if err != nil {
-		return "unknown: " + err.Error()
-	}
+// changedNow says in one line which targets a run has changed and not taken
+// back.
+func changedNow(r *run.Run) string {
 	var changed []string
-	for _, s := range x.plan.Steps() {
-		st := r.Steps[s.ID]
-		if isChange(s) && !st.Nothing && st.Status != run.StepPending && st.Status != run.StepIsUndone && st.Status != run.StepWasSkipped {
-			changed = append(changed, s.Target)
+	for _, s := range r.Changed() {
+		line := s.Target
+		if p := r.Steps[s.ID].Problem; p != nil && p.Code == fault.Drift {
+			line += " (someone else's write)"
 		}
+		changed = append(changed, line)
 	}
 	if len(changed) == 0 {
 		return "nothing"

@@ -7,7 +7,6 @@
 package fault
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -123,24 +122,50 @@ func (f *Fault) Is(target error) bool {
 }
 
 // Of returns every fault in err, including those joined by errors.Join or
-// wrapped below one another's text; an error without any becomes one of code
-// Internal. Of(nil) is empty.
+// wrapped below one another's text. A plain error joined beside others, or
+// standing alone, becomes a fault of code Internal. Of(nil) is empty.
 func Of(err error) []*Fault {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*Fault
-		for _, e := range joined.Unwrap() {
-			all = append(all, Of(e)...)
-		}
+	if all := find(err); len(all) > 0 {
 		return all
 	}
-	var f *Fault
-	if errors.As(err, &f) {
-		return []*Fault{f}
-	}
 	return []*Fault{{Code: Internal, Summary: "unexpected error", Detail: err.Error(), Err: err}}
+}
+
+func find(err error) []*Fault {
+	switch e := err.(type) {
+	case *Fault:
+		return []*Fault{e}
+	case interface{ Unwrap() error }:
+		if below := e.Unwrap(); below != nil {
+			return find(below)
+		}
+	case interface{ Unwrap() []error }:
+		return among(err, e.Unwrap())
+	}
+	return nil
+}
+
+// among looks into errors that one error holds. Those of errors.Join are news
+// each; those of fmt.Errorf with several %w are parts of one sentence, and the
+// plain ones among them (a sentinel) are no faults of their own.
+func among(err error, held []error) []*Fault {
+	text := make([]string, len(held))
+	for i, e := range held {
+		text[i] = e.Error()
+	}
+	joined := err.Error() == strings.Join(text, "\n")
+	var all []*Fault
+	for _, e := range held {
+		if joined {
+			all = append(all, Of(e)...)
+		} else {
+			all = append(all, find(e)...)
+		}
+	}
+	return all
 }
 
 // ExitOf returns the exit code for err: that of its gravest fault, stranded

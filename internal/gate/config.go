@@ -24,10 +24,10 @@ type Config struct {
 	Doors    []Door `yaml:"doors"`
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. Empty:
 	// the source of a request is always the TCP peer.
-	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	TrustedProxies []netip.Prefix `yaml:"-"` // trusted_proxies
 	// Drain is how long requests may take to end when the gate stops.
 	// Zero: 30 seconds.
-	Drain time.Duration `yaml:"drain"`
+	Drain time.Duration `yaml:"-"` // drain
 	// AccessLog writes a line for each request to Logger.
 	AccessLog bool `yaml:"access_log"`
 	// Logger is where the gate logs. Nil: nowhere.

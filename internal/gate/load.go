@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -26,15 +28,16 @@ func Load(path string) (Config, error) {
 			Detail: fmt.Sprintf("The gate's file %s cannot be read.", path), Err: err}
 	}
 	f := file{name: path, source: source}
-	var c Config
-	if err := yaml.NewDecoder(bytes.NewReader(source), yaml.Strict()).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+	var w written
+	if err := yaml.NewDecoder(bytes.NewReader(source), yaml.Strict()).Decode(&w); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, f.syntax(err)
 	}
 	if f.tree, err = parser.ParseBytes(source, 0); err != nil {
 		return Config{}, f.syntax(err)
 	}
+	c, mistakes := w.config()
 	c.relativeTo(filepath.Dir(path))
-	if mistakes := c.mistakes(); len(mistakes) > 0 {
+	if mistakes = append(mistakes, c.mistakes()...); len(mistakes) > 0 {
 		var all []error
 		for _, m := range mistakes {
 			all = append(all, f.fault(m))
@@ -42,6 +45,34 @@ func Load(path string) (Config, error) {
 		return Config{}, errors.Join(all...)
 	}
 	return c, nil
+}
+
+// written is a Config as it stands in a file. Values that are more than text
+// are read by us: the YAML library does not tell where they are wrong.
+type written struct {
+	Config         `yaml:",inline"`
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	Drain          string   `yaml:"drain"`
+}
+
+func (w written) config() (Config, []mistake) {
+	c, m := w.Config, &mistakes{}
+	for i, s := range w.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			m.add(fmt.Sprintf("$.trusted_proxies[%d]", i), fmt.Sprintf("%q is no network; write it as 10.0.0.0/8 or 192.0.2.1/32.", s))
+			continue
+		}
+		c.TrustedProxies = append(c.TrustedProxies, p.Masked())
+	}
+	if w.Drain != "" {
+		d, err := time.ParseDuration(w.Drain)
+		if err != nil {
+			m.add("$.drain", fmt.Sprintf("%q is no time; write it as 30s or 5m.", w.Drain))
+		}
+		c.Drain = d
+	}
+	return c, m.all
 }
 
 func (c *Config) relativeTo(dir string) {

@@ -16,6 +16,7 @@ import (
 func TestClosingUnderLoadDropsNothing(t *testing.T) {
 	const clients, turns, want = 8, 50, 30
 	release, arrived := make(chan struct{}), make(chan struct{}, turns)
+	finish := sync.OnceFunc(func() { close(release) })
 	r := start(t, Config{Doors: []Door{{Name: "web", Backend: app(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
 			arrived <- struct{}{}
@@ -24,6 +25,8 @@ func TestClosingUnderLoadDropsNothing(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		hello(w, r)
 	})}}})
+
+	t.Cleanup(finish)
 
 	seen, stop := make(chan string), make(chan struct{})
 	var load sync.WaitGroup
@@ -74,7 +77,7 @@ func TestClosingUnderLoadDropsNothing(t *testing.T) {
 		}
 	}
 	r.mustTurn(t, "web", closing())
-	close(release)
+	finish()
 	long.Wait()
 }
 
@@ -122,13 +125,13 @@ func see(client *http.Client, url string) string {
 	}
 }
 
-func BenchmarkProxied(b *testing.B) { benchmark(b, nil, http.StatusOK) }
+func BenchmarkProxied(b *testing.B) { benchmark(b, false, http.StatusOK) }
 
-func BenchmarkClosed(b *testing.B) { benchmark(b, closing(), http.StatusServiceUnavailable) }
+func BenchmarkClosed(b *testing.B) { benchmark(b, true, http.StatusServiceUnavailable) }
 
-func benchmark(b *testing.B, state any, status int) {
+func benchmark(b *testing.B, closed bool, status int) {
 	r := start(b, Config{Doors: []Door{{Name: "web", Backend: app(b, hello)}}})
-	if state != nil {
+	if closed {
 		r.mustTurn(b, "web", closing())
 	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}

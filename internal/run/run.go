@@ -143,8 +143,11 @@ type Run struct {
 	Stage   plan.StageName
 	Until   time.Time // of the plan, or as extended
 	Steps   map[string]*Step
-	Problem *Problem // why the run waits, or ended as it did
-	Last    int64    // seq of the last event folded
+	Problem *Problem // why the run waits, takes back, or ended as it did
+	// Ending is undo or stop once the run was told so, or decided so: nothing
+	// but the end follows, also after a crash.
+	Ending Signal
+	Last   int64 // seq of the last event folded
 }
 
 // A Step is what happened to one step of the plan.
@@ -190,13 +193,18 @@ func (r *Run) Fold(e Event) {
 		return
 	}
 	r.Last = e.Seq
+	if r.Status.Ended() && e.Type != Extended {
+		return // a closing that is done may still be extended, nothing else
+	}
 	if e.Step != "" {
 		r.foldStep(e)
 		return
 	}
 	switch e.Type {
 	case RunStarted:
-		r.Status = Running
+		if r.Status != Undoing {
+			r.Status = Running
+		}
 		if r.Started.IsZero() {
 			r.Started = e.At
 		}
@@ -205,10 +213,13 @@ func (r *Run) Fold(e Event) {
 	case RunWaiting:
 		r.Status, r.Problem = Waiting, e.Data.Problem
 	case RunUndoing:
-		r.Status = Undoing
+		r.Status, r.Problem, r.Ending = Undoing, e.Data.Problem, SignalUndo
 	case Signalled:
 		if r.Status == Waiting {
-			r.Status = Running
+			r.Status, r.Problem = Running, nil
+		}
+		if s := e.Data.Signal; r.Ending == "" && e.Data.Text == "" && (s == SignalUndo || s == SignalStop) {
+			r.Ending = s
 		}
 	case Extended:
 		r.Until = e.Data.Until
@@ -226,7 +237,7 @@ func (r *Run) Fold(e Event) {
 func (r *Run) foldStep(e Event) {
 	s := r.Steps[e.Step]
 	if s == nil {
-		s = &Step{}
+		s = &Step{Status: StepPending}
 		r.Steps[e.Step] = s
 	}
 	if e.Data.Verdict != nil {
@@ -244,7 +255,7 @@ func (r *Run) foldStep(e Event) {
 		s.Status = StepIsWaiting
 		return
 	case StepDone:
-		s.Status, s.Nothing = StepIsDone, e.Data.Nothing
+		s.Status, s.Problem, s.Nothing = StepIsDone, nil, e.Data.Nothing
 	case StepFailed:
 		s.Status, s.Problem = StepHasFailed, e.Data.Problem
 	case StepSkipped:
@@ -253,8 +264,29 @@ func (r *Run) foldStep(e Event) {
 		s.Status = StepIsUndone
 	case StepStranded:
 		s.Status, s.Problem = StepIsStranded, e.Data.Problem
+	default:
+		return
 	}
 	s.Ended = e.At
+}
+
+// Changed lists the changes that the run may have written and has not taken
+// back, in the plan's order. A step counts from the moment it was begun: the
+// process may have died with the write on its way. One that was refused for
+// drift at its only attempt wrote nothing, by the contract of a change.
+func (r *Run) Changed() []plan.Step {
+	var changed []plan.Step
+	for _, s := range r.Plan.Steps() {
+		st := r.Steps[s.ID]
+		if s.Kind != action.KindChange || st.Attempts == 0 || st.Nothing || st.Status == StepIsUndone {
+			continue
+		}
+		if st.Attempts == 1 && st.Status != StepIsStranded && st.Problem != nil && st.Problem.Code == fault.Drift {
+			continue
+		}
+		changed = append(changed, s)
+	}
+	return changed
 }
 
 // Failed lists the ids of the steps that stand in a state a person must look

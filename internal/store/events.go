@@ -83,9 +83,16 @@ func (s *Store) rawEvents(ctx context.Context, id string, after int64) ([]rawEve
 	})
 }
 
-// Verify reads every event and checks the chain of hashes. Its fault names the
-// first event that was changed, removed or inserted by another hand.
+// Verify reads every event and checks the chain of hashes, and that the last
+// event ever written is still there. Its fault names the first event that was
+// changed, removed or inserted by another hand.
 func (s *Store) Verify(ctx context.Context) error {
+	// The number first: events may be added while this reads.
+	var last int64
+	err := s.notes.QueryRowContext(ctx, `SELECT seq FROM sqlite_sequence WHERE name = 'events'`).Scan(&last)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return s.explain(err)
+	}
 	rows, err := s.rawEvents(ctx, "", 0)
 	if err != nil {
 		return err
@@ -97,6 +104,10 @@ func (s *Store) Verify(ctx context.Context) error {
 				Detail: fmt.Sprintf("%s: event %d (%s of run %s) does not follow from the one before it.", s.path, r.Seq, r.Type, r.Run)}
 		}
 		prev, seq = r.Hash, r.Seq
+	}
+	if seq < last {
+		return &fault.Fault{Code: fault.CheckFailed, Summary: "record of events was altered",
+			Detail: fmt.Sprintf("%s: the events after %d, up to %d, are gone.", s.path, seq, last)}
 	}
 	return nil
 }

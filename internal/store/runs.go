@@ -22,9 +22,10 @@ type Lock struct {
 	Since  time.Time
 }
 
-// Create records a new run and takes its locks, all or nothing. A lock held by
-// the run p.Holder passes to the new run. If any other run holds one, the
-// error is a fault of code Locked that names it.
+// Create records a new run and takes its locks, all or nothing. If p.Holder is
+// set, each lock must be that run's and passes to the new run; else each must
+// be free. If another run holds one, the error is a fault of code Locked that
+// names it.
 func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor string) (*run.Run, error) {
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -57,9 +58,15 @@ func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor strin
 func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
 	var held Lock
 	var since string
-	err := tx.QueryRowContext(ctx, `SELECT target, run, actor, since FROM locks WHERE target = ?`, want.Target).
-		Scan(&held.Target, &held.Run, &held.Actor, &since)
+	// A lock that passed from a closing to its opening is as old as the
+	// closing, but who holds it now is who asked for the opening.
+	err := tx.QueryRowContext(ctx, `SELECT locks.target, runs.id, runs.actor, runs.created FROM locks JOIN runs ON runs.id = locks.run WHERE target = ?`,
+		want.Target).Scan(&held.Target, &held.Run, &held.Actor, &since)
 	switch {
+	case errors.Is(err, sql.ErrNoRows) && from != "":
+		return &fault.Fault{Code: fault.Invalid, Summary: "plan is out of date",
+			Detail: fmt.Sprintf("%s is not held by run %s any longer: it was opened since this plan was made. Nothing was touched.", want.Target, from),
+			Try:    []string{"noren status"}}
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return err
@@ -74,13 +81,14 @@ func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
 }
 
 // End records that a run has ended, and what becomes of its locks: released,
-// given back to the run named, or kept by the run ("").
+// given back to the run named, or kept by the run (""). Signals that came too
+// late are acknowledged as such. Ending a run that has ended does nothing.
 func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, giveBack string) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE runs SET ended = ? WHERE id = ?`, stamp(s.now()), id); err != nil {
+		first, err := changed(tx.ExecContext(ctx, `UPDATE runs SET ended = ? WHERE id = ? AND ended = ''`, stamp(s.now()), id))
+		if err != nil || !first {
 			return err
 		}
-		var err error
 		switch {
 		case release:
 			_, err = tx.ExecContext(ctx, `DELETE FROM locks WHERE run = ?`, id)
@@ -89,6 +97,18 @@ func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, g
 		}
 		if err != nil {
 			return err
+		}
+		for {
+			late, err := next(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			if late == nil {
+				break
+			}
+			if err := s.take(ctx, tx, id, *late, "too late: the run was ending"); err != nil {
+				return err
+			}
 		}
 		e.Run, e.At = id, s.now()
 		_, err = appendEvent(ctx, tx, e)
@@ -101,8 +121,7 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 	var body, digest, actor, created string
 	err := s.notes.QueryRowContext(ctx, `SELECT plan, digest, actor, created FROM runs WHERE id = ?`, id).Scan(&body, &digest, &actor, &created)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, &fault.Fault{Code: fault.NotFound, Summary: "no such run",
-			Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren status --all"}}
+		return nil, s.noSuchRun(id)
 	}
 	if err != nil {
 		return nil, s.explain(err)
@@ -124,6 +143,11 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 		r.Fold(e)
 	}
 	return r, nil
+}
+
+func (s *Store) noSuchRun(id string) error {
+	return &fault.Fault{Code: fault.NotFound, Summary: "no such run",
+		Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren status --all"}}
 }
 
 // Unfinished lists the ids of the runs that have not ended, oldest first.
@@ -171,9 +195,10 @@ func (s *Store) Locks(ctx context.Context) ([]Lock, error) {
 	})
 }
 
-// PutReceipts commits receipts, all in one transaction. A receipt that exists
-// already is left as it is: the first one is the truth.
-func (s *Store) PutReceipts(ctx context.Context, receipts []action.Receipt) error {
+// PutReceipts commits the receipts of a run and the event that tells of it, all
+// in one transaction. A receipt that exists already is left as it is: the first
+// one is the truth.
+func (s *Store) PutReceipts(ctx context.Context, id string, receipts []action.Receipt) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
 		for _, r := range receipts {
 			body, err := json.Marshal(r)
@@ -181,11 +206,12 @@ func (s *Store) PutReceipts(ctx context.Context, receipts []action.Receipt) erro
 				return err
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO receipts (run, step, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-				r.Run, r.Step, string(body)); err != nil {
+				id, r.Step, string(body)); err != nil {
 				return err
 			}
 		}
-		return nil
+		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.Prepared, At: s.now()})
+		return err
 	})
 }
 
@@ -221,36 +247,65 @@ type Sent struct {
 	Actor  string
 }
 
-// Send leaves a signal for a run. Signals are kept until taken, in order.
+// Send leaves a signal for a run. Signals are kept until taken, in order. A run
+// that has ended takes none, and the sender is told.
 func (s *Store) Send(ctx context.Context, id string, sig run.Signal, actor string) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO signals (run, signal, actor, at) VALUES (?, ?, ?, ?)`, id, string(sig), actor, stamp(s.now()))
+		var ended string
+		err := tx.QueryRowContext(ctx, `SELECT ended FROM runs WHERE id = ?`, id).Scan(&ended)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return s.noSuchRun(id)
+		case err != nil:
+			return err
+		case ended != "":
+			return &fault.Fault{Code: fault.Invalid, Summary: "run has ended",
+				Detail: fmt.Sprintf("Run %s ended at %s: it takes no %s any more.", id, ended, sig), Try: []string{"noren watch " + id, "noren status"}}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO signals (run, signal, actor, at) VALUES (?, ?, ?, ?)`, id, string(sig), actor, stamp(s.now()))
 		return err
 	})
 }
 
 // Next returns the oldest signal for the run that was not taken, or nil.
 func (s *Store) Next(ctx context.Context, id string) (*Sent, error) {
+	sent, err := next(ctx, s.notes, id)
+	return sent, s.explain(err)
+}
+
+func next(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, id string) (*Sent, error) {
 	var sent Sent
-	err := s.notes.QueryRowContext(ctx, `SELECT id, signal, actor FROM signals WHERE run = ? AND taken = 0 ORDER BY id LIMIT 1`, id).
+	err := db.QueryRowContext(ctx, `SELECT id, signal, actor FROM signals WHERE run = ? AND taken = 0 ORDER BY id LIMIT 1`, id).
 		Scan(&sent.ID, &sent.Signal, &sent.Actor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, s.explain(err)
-	}
-	return &sent, nil
+	return &sent, err
 }
 
 // Take marks a signal as taken and records the event that acknowledges it, in
-// one transaction.
+// one transaction. Taking it again does nothing.
 func (s *Store) Take(ctx context.Context, id string, sent Sent) error {
-	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `UPDATE signals SET taken = 1 WHERE id = ?`, sent.ID); err != nil {
-			return err
-		}
-		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.Signalled, At: s.now(), Data: run.Data{Signal: sent.Signal, Actor: sent.Actor}})
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error { return s.take(ctx, tx, id, sent, "") })
+}
+
+func (s *Store) take(ctx context.Context, tx *sql.Tx, id string, sent Sent, text string) error {
+	first, err := changed(tx.ExecContext(ctx, `UPDATE signals SET taken = 1 WHERE id = ? AND taken = 0`, sent.ID))
+	if err != nil || !first {
 		return err
-	})
+	}
+	_, err = appendEvent(ctx, tx, run.Event{Run: id, Type: run.Signalled, At: s.now(),
+		Data: run.Data{Signal: sent.Signal, Actor: sent.Actor, Text: text}})
+	return err
+}
+
+// changed tells whether a statement changed any row.
+func changed(res sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }

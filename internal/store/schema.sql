@@ -8,6 +8,8 @@ CREATE TABLE runs (
   created TEXT NOT NULL,
   ended   TEXT NOT NULL DEFAULT ''
 ) STRICT;
+CREATE TRIGGER runs_keep BEFORE UPDATE OF id, kind, plan, digest, actor, created ON runs BEGIN SELECT RAISE(ABORT, 'plans are frozen'); END;
+CREATE TRIGGER runs_stay BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'runs are kept'); END;
 
 -- Append-only: the triggers refuse what a slip in the program, or a person
 -- with a SQL shell, would do to history.
@@ -32,6 +34,7 @@ CREATE TABLE receipts (
   PRIMARY KEY (run, step)
 ) STRICT;
 CREATE TRIGGER receipts_keep BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are never updated'); END;
+CREATE TRIGGER receipts_stay BEFORE DELETE ON receipts BEGIN SELECT RAISE(ABORT, 'receipts are kept'); END;
 
 CREATE TABLE locks (
   target TEXT PRIMARY KEY,

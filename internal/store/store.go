@@ -54,7 +54,15 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 	}
 	path := filepath.Join(dir, "noren.db")
 	s := &Store{path: path, now: now}
-	var err error
+	// The file holds passes: it is made here, readable to its owner alone, and
+	// SQLite gives the same mode to the files beside it.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, unusable(path, err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, unusable(path, err)
+	}
 	if s.journal, err = openDB(path, "full"); err != nil {
 		return nil, unusable(path, err)
 	}
@@ -73,7 +81,7 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 func openDB(path, synchronous string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(" + synchronous + ")", "foreign_keys(on)"}}
-	db, err := sql.Open("sqlite", "file:"+path+"?"+q.Encode())
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}

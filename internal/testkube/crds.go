@@ -28,7 +28,7 @@ const (
 
 const (
 	crdPollInterval = 20 * time.Millisecond
-	crdTimeout      = time.Minute
+	crdTimeout      = 2 * time.Minute
 )
 
 // InstallCRDs installs a set of CRDs and waits until their resources are

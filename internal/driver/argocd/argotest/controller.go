@@ -132,7 +132,9 @@ func (c *Controller) work(ctx context.Context) error {
 		var err error
 		if key == "" {
 			for _, k := range c.watched.GetStore().ListKeys() {
-				c.stale[k] = !c.Deaf
+				if !c.Deaf {
+					c.stale[k] = true
+				}
 				c.queue.Add(k)
 			}
 		} else {
@@ -160,7 +162,7 @@ func (c *Controller) look(ctx context.Context, key string) error {
 	switchedOn := known && (now.on && !before.on || now.selfHeal && !before.selfHeal)
 	_, asked := app.GetAnnotations()[RefreshAnnotation]
 	_, compared := field(app, "status", "reconciledAt")
-	if !asked && compared && (c.Deaf || !switchedOn && !c.stale[key]) {
+	if !asked && compared && !c.stale[key] && (c.Deaf || !switchedOn) {
 		return nil
 	}
 	delete(c.stale, key)
@@ -217,7 +219,6 @@ func (c *Controller) operate(ctx context.Context, key string, app *unstructured.
 	c.stale[key] = true // Argo CD compares again after each operation, deaf or not
 	return c.update(ctx, key, func(app *unstructured.Unstructured) {
 		unstructured.RemoveNestedField(app.Object, "operation")
-		unstructured.RemoveNestedField(app.Object, "status", "reconciledAt")
 		set(app, end, "status", "operationState", "phase")
 		set(app, message, "status", "operationState", "message")
 		set(app, now(), "status", "operationState", "finishedAt")
