@@ -130,12 +130,6 @@ func (r *reader) is(n *node, want shape, what string) bool {
 	switch {
 	case want == text && (n.shape == number || n.shape == boolean):
 		try = []string{fmt.Sprintf("%q", n.raw)}
-	case want == text && n.shape == mapping && len(n.entries) == 1 && n.entries[0].value.shape != mapping && n.entries[0].value.shape != list:
-		// In brackets, "[a:b]" is read as a mapping.
-		e := n.entries[0]
-		if e.line == e.value.line {
-			try = []string{quoted(e.key + ":" + e.value.raw)}
-		}
 	case want == list && n.shape == text:
 		try = []string{"[" + scalar(n.raw) + "]"}
 	case want == boolean && slices.Contains([]string{"yes", "on", "y"}, strings.ToLower(n.raw)):

@@ -103,6 +103,9 @@ func (b *builder) build(n ast.Node) *node {
 		out.shape = list
 		for _, v := range n.Values {
 			item := b.build(v)
+			if s, ok := glued(v); n.IsFlowStyle && ok {
+				item = &node{spot: item.spot, shape: text, value: s, raw: s, weight: 1}
+			}
 			out.items = append(out.items, item)
 			out.weight += item.weight
 		}
@@ -116,6 +119,29 @@ func (b *builder) build(n ast.Node) *node {
 		b.refuse(out, n.GetToken().Value+" has no meaning in this file.")
 	}
 	return out
+}
+
+// glued returns the text of an item such as http://127.0.0.1:8080 in brackets.
+// YAML reads it as text, since no space follows the colon; goccy reads a
+// mapping from http://127.0.0.1 to 8080.
+func glued(item ast.Node) (string, bool) {
+	if m, ok := item.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) == 1 {
+		item = m.Values[0]
+	}
+	v, ok := item.(*ast.MappingValueNode)
+	if !ok || v.Value == nil || v.Start == nil {
+		return "", false
+	}
+	key, isText := v.Key.(*ast.StringNode)
+	value, isScalar := v.Value.(ast.ScalarNode)
+	if !isText || !isScalar || key.Token.Type != token.StringType {
+		return "", false
+	}
+	colon, first := spotOfToken(v.Start), spotOfToken(value.GetToken())
+	if first != (spot{colon.line, colon.column + 1}) || value.Type() == ast.NullType {
+		return "", false
+	}
+	return key.Value + ":" + value.GetToken().Value, true
 }
 
 // refuse reports a value that no key can have, and leaves it empty.

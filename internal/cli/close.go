@@ -239,4 +239,3 @@ func origin(from string) string {
 	}
 	return " from " + from
 }
-

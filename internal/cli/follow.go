@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/noren-dev/noren/internal/cli/live"
@@ -18,13 +19,17 @@ import (
 // close plans, asks, and closes; or carries on the same closing if an earlier
 // command was cut off.
 func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRequest, confirm confirmFlags) error {
-	carried, err := c.Unended(ctx, plan.Close, req.Environment, req.Services)
+	begun, err := c.Closing(ctx, req.Environment, req.Services)
 	if err != nil {
 		return err
 	}
-	if carried != nil {
-		a.view.Say("Carrying on run %s, started by %s.", carried.ID, carried.Actor)
-		return a.follow(ctx, c, carried.ID)
+	if begun != nil {
+		if begun.Status.Ended() {
+			a.view.Say("Closed already, by run %s:", begun.ID)
+		} else {
+			a.view.Say("Carrying on run %s, started by %s.", begun.ID, begun.Actor)
+		}
+		return a.follow(ctx, c, begun.ID)
 	}
 	closing, err := c.PlanClose(ctx, req)
 	if err != nil {
@@ -39,23 +44,29 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	return a.start(ctx, c, closing.Plan)
 }
 
-// open plans, asks, and opens every closing that holds what was asked for.
+// open carries on openings that were cut off; then it plans, asks, and opens
+// every closing that holds what was asked for.
 func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequest, confirm confirmFlags) error {
-	carried, err := c.Unended(ctx, plan.Open, req.Environment, req.Services)
+	begun, err := c.Openings(ctx, req.Environment)
 	if err != nil {
 		return err
 	}
-	if carried != nil {
-		a.view.Say("Carrying on run %s, started by %s.", carried.ID, carried.Actor)
-		return a.follow(ctx, c, carried.ID)
+	for _, r := range begun {
+		a.view.Say("Carrying on run %s, started by %s.", r.ID, r.Actor)
+		if err := a.follow(ctx, c, r.ID); err != nil {
+			return err
+		}
+		named := len(req.Services) > 0
+		if req.Services = without(req.Services, r.Plan); named && len(req.Services) == 0 {
+			return nil
+		}
 	}
 	plans, err := c.PlanOpen(ctx, req)
 	if err != nil {
 		return err
 	}
-	if len(plans) == 0 {
+	if len(plans) == 0 && len(begun) == 0 {
 		a.view.Result("Nothing is closed"+where(req.Environment)+".", map[string]any{"opened": []string{}})
-		return nil
 	}
 	for _, p := range plans {
 		if a.interactive() {
@@ -69,6 +80,13 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		}
 	}
 	return nil
+}
+
+// without leaves out of names the services of p.
+func without(names []string, p *plan.Plan) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(p.Services, func(s plan.Service) bool { return s.Name == name })
+	})
 }
 
 func where(env string) string {

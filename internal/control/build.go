@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,6 +50,9 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	}
 	if o := p.survey.Owner; p.proposal.EditsOwned && o != nil {
 		requests = append(requests, b.pause(p, *o)...)
+		if err := b.resumedBy(ctx, *o); err != nil {
+			return err
+		}
 	}
 	for _, call := range p.proposal.Calls {
 		requests = append(requests, request{plan.StageClose, call, p.service.Name, target, "", applyPatience})
@@ -98,11 +102,38 @@ func prefixed(p *place, notes []driver.Note) []driver.Note {
 // pause asks for the owner's automated sync to be paused, after any sync under
 // way has ended.
 func (b *builder) pause(p *place, o driver.Owner) []request {
-	params := map[string]string{"namespace": o.Namespace, "name": o.Name}
 	return []request{
-		{plan.StageCheck, driver.Call{Action: o.System + "/app.idle", Params: params}, p.service.Name, "", "", idlePatience},
-		{plan.StagePause, driver.Call{Action: o.System + "/app.pause", Params: params}, p.service.Name, "", "", applyPatience},
+		{plan.StageCheck, ownerCall(o, "app.idle"), p.service.Name, "", "", idlePatience},
+		{plan.StagePause, ownerCall(o, "app.pause"), p.service.Name, "", "", applyPatience},
 	}
+}
+
+// ownerCall is a call of an action that every driver of a GitOps system has:
+// app.idle, app.pause, app.owner, app.refresh, app.compared, app.sync,
+// app.settled, each with the object's namespace and name.
+func ownerCall(o driver.Owner, name string) driver.Call {
+	return driver.Call{Action: o.System + "/" + name, Params: map[string]string{"namespace": o.Namespace, "name": o.Name}}
+}
+
+// resumedBy warns where somebody would switch a paused sync on again.
+func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
+	call := ownerCall(o, "app.owner")
+	params, err := json.Marshal(call.Params)
+	if err != nil {
+		return err
+	}
+	in, err := b.session.Action(ctx, call.Action, params)
+	if err != nil {
+		return err
+	}
+	v, err := in.Check.Check(ctx)
+	if err != nil {
+		return unread(in.Target, b.env.Name, err)
+	}
+	for _, f := range v.Findings {
+		b.notes = append(b.notes, driver.Note{Warn: true, Text: f})
+	}
+	return nil
 }
 
 // proof asks the front door, from outside, for our page. Where staff pass by

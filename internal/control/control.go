@@ -146,25 +146,43 @@ func (c *Control) Unfinished(ctx context.Context) ([]*run.Run, error) {
 	return c.runs(ctx, ids)
 }
 
-// Unended returns the run of that kind on those services (none: whichever) that
-// has not ended, or nil. The same command typed again carries it on.
-func (c *Control) Unended(ctx context.Context, kind plan.Kind, env string, services []string) (*run.Run, error) {
+// Closing returns the run that the same request began before: one that has not
+// ended, which the same command typed again carries on, or one of this actor
+// that is done and still holds exactly these services. Without either, nil.
+func (c *Control) Closing(ctx context.Context, env string, services []string) (*run.Run, error) {
+	if len(services) == 0 {
+		services = c.Catalog.ServiceNames(env)
+	}
 	runs, err := c.Unfinished(ctx)
 	if err != nil {
 		return nil, err
 	}
+	closed, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range closed {
+		if s.Run.Status == run.Done && s.Run.Actor == c.Actor {
+			runs = append(runs, s.Run)
+		}
+	}
 	for _, r := range runs {
-		if r.Plan.Kind == kind && (env == "" || r.Plan.Environment.Name == env) && sameServices(r.Plan, services) {
+		if r.Plan.Kind == plan.Close && r.Plan.Environment.Name == env && sameServices(r.Plan, services) {
 			return r, nil
 		}
 	}
 	return nil, nil
 }
 
+// Openings lists the openings in an environment ("": any) that have not ended.
+func (c *Control) Openings(ctx context.Context, env string) ([]*run.Run, error) {
+	runs, err := c.Unfinished(ctx)
+	return slices.DeleteFunc(runs, func(r *run.Run) bool {
+		return r.Plan.Kind != plan.Open || (env != "" && r.Plan.Environment.Name != env)
+	}), err
+}
+
 func sameServices(p *plan.Plan, names []string) bool {
-	if len(names) == 0 {
-		return true
-	}
 	var have []string
 	for _, s := range p.Services {
 		have = append(have, s.Name)

@@ -309,17 +309,20 @@ func (o *opener) step(stage plan.StageName, n int, service, title string, call d
 		Title: title, Params: params}, nil
 }
 
+// afterResumeCalls are the actions of an owner's driver by which its state in
+// Git comes back. The first part of their names is the driver's.
+var afterResumeCalls = [...]struct{ action, title string }{
+	{"app.refresh", "Ask for a fresh comparison with Git: "},
+	{"app.sync", "Sync, if still out of step with Git: "},
+	{"app.settled", "Git's state is back: "},
+}
+
 // afterResume makes the owner look again, and waits until Git's state is back:
 // turning automated sync on does not by itself start one.
 func (o *opener) afterResume(s plan.Step) ([]plan.Step, error) {
 	system, _, _ := strings.Cut(s.Action, "/")
-	calls := []struct{ action, title string }{
-		{"app.refresh", "Ask for a fresh comparison with Git: "},
-		{"app.sync", "Sync, if still out of step with Git: "},
-		{"app.settled", "Git's state is back: "},
-	}
 	var steps []plan.Step
-	for i, c := range calls {
+	for i, c := range afterResumeCalls {
 		step, err := o.step(plan.StageSettle, i+1, s.ID, c.title+s.Target, driver.Call{Action: system + "/" + c.action, Params: s.Params})
 		if err != nil {
 			return nil, err

@@ -12,8 +12,13 @@ func (x *planner) pageOf(s catalog.Service, limit int) (page.Page, error) {
 }
 
 // PageOf makes a service's closed page with what the catalog says of it; c
-// brings the rest: the mark and the end.
+// brings the rest: the mark and the end. Its errors point into the catalog.
 func PageOf(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) (page.Page, error) {
+	p, err := pageFor(cat, s, c, limit)
+	return p, placed(s, err)
+}
+
+func pageFor(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) (page.Page, error) {
 	p := s.Page
 	c.Languages, c.Title, c.Message, c.Contact, c.Zone = p.Languages, p.Title, p.Message, p.Contact, cat.Zone
 	var err error

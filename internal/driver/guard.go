@@ -112,7 +112,8 @@ func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (r 
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = &fault.Fault{Code: fault.Internal, Summary: "driver panicked", Detail: fmt.Sprintf("This is a bug in noren: %v\n%s", p, debug.Stack())}
+			err = &fault.Fault{Code: fault.Internal, Summary: "driver panicked", Detail: fmt.Sprintf("This is a bug in noren: %v.", p),
+				Err: fmt.Errorf("%v\n%s", p, debug.Stack())}
 		}
 	}()
 	r, err = f(call)

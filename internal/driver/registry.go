@@ -1,9 +1,11 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -85,6 +87,26 @@ func (r *Registry) CheckOptions(kind string, raw json.RawMessage) error {
 		return decodeStrict(raw, e.NewOptions())
 	}
 	return nil
+}
+
+// Keys lists the keys that a configuration, options or parameters can have,
+// given a pointer to a value of their type, for suggestions.
+func Keys(v any) []string {
+	t := reflect.TypeOf(v)
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	var keys []string
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && !f.Anonymous && name != "-" {
+			keys = append(keys, cmp.Or(name, f.Name))
+		}
+	}
+	return keys
 }
 
 // EntranceKind returns the kind of entrance of that name, or nil.

@@ -284,4 +284,3 @@ func (m *model) symbol(s run.StepStatus) string {
 		return faint("·")
 	}
 }
-

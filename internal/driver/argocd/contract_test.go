@@ -12,19 +12,25 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	policies := map[string]string{
-		"Settings": `{automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}`,
-		"Empty":    `{automated: {}}`,
-	}
-	for set, start := range map[string]func(*testing.T) server{"CurrentCRD": current, "OldCRD": old} {
-		t.Run(set, func(t *testing.T) {
+	for name, crd := range map[string]struct {
+		start    func(*testing.T) server
+		policies []string
+	}{
+		"CurrentCRD": {current, []string{
+			`{automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}`,
+			`{automated: {}}`,
+			`{automated: {enabled: true, allowEmpty: true}}`,
+		}},
+		"OldCRD": {old, []string{
+			`{automated: {prune: true, selfHeal: true}, syncOptions: [CreateNamespace=true]}`,
+			`{automated: {}}`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t)
-			if s.set == testkube.ArgoCDCurrent {
-				policies["Enabled"] = `{automated: {enabled: true, allowEmpty: true}}`
-			}
-			for name, policy := range policies {
-				t.Run(name, func(t *testing.T) { actiontest.Exercise(t, s.harness(t, policy)) })
+			s := crd.start(t)
+			for _, policy := range crd.policies {
+				t.Run(policy, func(t *testing.T) { actiontest.Exercise(t, s.harness(t, policy)) })
 			}
 		})
 	}
@@ -40,7 +46,7 @@ func (s server) harness(t *testing.T, policy string) actiontest.Harness {
 		}
 		in := driver.Bare(typed)
 		return actiontest.Target{
-			Name:   in.Target,
+			Name:   "Application " + ref.String(),
 			Change: in.Change,
 			Marked: in.Marker.Marked,
 			Mark:   func(tb testing.TB) *action.Mark { return marksOn(tb, c, ref) },

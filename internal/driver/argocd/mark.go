@@ -104,14 +104,14 @@ func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
 	return marks, nil
 }
 
-// writer names who wrote spec.syncPolicy.automated last, as far as the API
+// writer names who else wrote spec.syncPolicy.automated last, as far as the API
 // server knows: " (written by argocd-server at …)".
 // Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 func writer(app *application) string {
 	said, at := "", metav1.Time{}
 	for _, m := range app.Metadata.ManagedFields {
 		var fields map[string]any
-		if m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.Raw, &fields) != nil || m.Time == nil || m.Time.Before(&at) {
+		if m.Manager == kubeclient.FieldManager || m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.Raw, &fields) != nil || m.Time == nil || m.Time.Before(&at) {
 			continue
 		}
 		spec, _ := fields["f:spec"].(map[string]any)

@@ -1,0 +1,199 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+)
+
+// checkLive asks the systems of one environment: is every entrance there and
+// could it be closed, is anything needed refused, do the health URLs answer?
+func (c *Control) checkLive(ctx context.Context, env catalog.Environment, e *EnvironmentCheck) error {
+	services, err := c.Catalog.Services(env.Name)
+	if err != nil {
+		return err
+	}
+	session := c.session(planEnvironment(env))
+	l := &liveCheck{Control: c, env: env, session: session, needs: make([][]action.Permission, len(services))}
+	if err := each(ctx, indexes(services), func(ctx context.Context, i int) error {
+		l.service(ctx, i, services[i], &e.Services[i])
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	return l.permissions(ctx, e)
+}
+
+// A liveCheck is the checking of one environment.
+type liveCheck struct {
+	*Control
+	env     catalog.Environment
+	session *driver.Session
+	needs   [][]action.Permission // by service
+}
+
+// service plans the service's closing, which reads all that a closing would
+// read, and asks its health URLs. What is wrong goes into out.
+func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *ServiceCheck) {
+	x := newPlanner(l.Control, l.env, CloseRequest{Environment: l.env.Name})
+	x.session = l.session
+	if err := x.survey(ctx, []catalog.Service{s}); err != nil {
+		out.Problems = append(out.Problems, err)
+		return
+	}
+	closing, err := x.compile(ctx)
+	if err != nil {
+		out.Problems = append(out.Problems, err)
+	} else {
+		for _, service := range closing.Plan.Services {
+			for _, e := range service.Entrances {
+				out.Facts = append(out.Facts, e.Strategy)
+			}
+		}
+		for _, n := range closing.Plan.Notes {
+			if n.Warn {
+				out.Notes = append(out.Notes, n.Text)
+			}
+		}
+	}
+	// Permissions are asked for even where a target could not be read: a
+	// missing one may be why.
+	b := &builder{planner: x}
+	for _, p := range x.places {
+		if b.place(ctx, p) != nil {
+			return // compile has said why
+		}
+	}
+	l.needs[i] = l.required(ctx, b)
+	l.health(ctx, s, out)
+}
+
+// required lists what the steps of a closing and of its opening need.
+func (l *liveCheck) required(ctx context.Context, b *builder) []action.Permission {
+	var need []action.Permission
+	ask := func(name string, params json.RawMessage) {
+		in, err := l.session.Action(ctx, name, params)
+		if err == nil && in.Requirer != nil {
+			need = append(need, in.Requirer.Requires()...)
+		}
+	}
+	for _, steps := range b.byStage {
+		for _, s := range steps {
+			ask(s.Action, s.Params)
+		}
+	}
+	for _, s := range b.byStage[plan.StagePause] {
+		system, _, _ := strings.Cut(s.Action, "/")
+		for _, c := range afterResumeCalls {
+			ask(system+"/"+c.action, s.Params)
+		}
+	}
+	for _, s := range b.services {
+		for _, e := range s.Entrances {
+			for _, r := range e.Ready {
+				ask(r.Action, r.Params)
+			}
+		}
+	}
+	return need
+}
+
+// health asks the health URLs as they are now.
+func (l *liveCheck) health(ctx context.Context, s catalog.Service, out *ServiceCheck) {
+	if len(s.Health) == 0 {
+		return
+	}
+	params, err := json.Marshal(map[string]any{"urls": s.Health, "notMark": true})
+	if err != nil {
+		out.Problems = append(out.Problems, err)
+		return
+	}
+	in, err := l.session.Action(ctx, "http/healthy", params)
+	if err != nil {
+		out.Problems = append(out.Problems, err)
+		return
+	}
+	v, err := in.Check.Check(ctx)
+	switch {
+	case err != nil:
+		out.Problems = append(out.Problems, err)
+	case v.OK:
+		out.Facts = append(out.Facts, "healthy")
+	default:
+		at := s.HealthAt(s.Health[0])
+		for _, url := range s.Health {
+			if strings.Contains(strings.Join(v.Findings, "\n"), url) {
+				at = s.HealthAt(url)
+				break
+			}
+		}
+		out.Problems = append(out.Problems, &fault.Fault{Code: fault.CheckFailed, Summary: "health check fails", At: &at,
+			Detail: fmt.Sprintf("%s in %s: %s.\n%s", s.Name, l.env.Name, v.Summary, strings.Join(v.Findings, "\n")), Try: v.Try})
+	}
+}
+
+// permissions asks which of the needs are refused, once for the environment,
+// and tells each service what it lacks.
+func (l *liveCheck) permissions(ctx context.Context, e *EnvironmentCheck) error {
+	var all []action.Permission
+	for _, need := range l.needs {
+		all = append(all, need...)
+	}
+	refusals, err := l.session.Refusals(ctx, all)
+	if err != nil {
+		e.Problems = append(e.Problems, err)
+		return nil
+	}
+	grants := map[string]bool{}
+	var texts []string
+	for _, r := range refusals {
+		e.Identity = r.Identity
+		if !grants[r.Grant] {
+			grants[r.Grant] = true
+			texts = append(texts, strings.TrimSpace(r.Grant))
+		}
+	}
+	e.Grant = strings.Join(texts, "\n---\n")
+	for i, need := range l.needs {
+		var lacks []string
+		for _, r := range refusals {
+			for _, p := range need {
+				p.Why = r.Permission.Why
+				if p == r.Permission {
+					lacks = append(lacks, words(r.Permission))
+					break
+				}
+			}
+		}
+		switch s := &e.Services[i]; {
+		case len(lacks) > 0:
+			s.Problems = append(s.Problems, &fault.Fault{Code: fault.Denied, Summary: "permission is missing",
+				Detail: fmt.Sprintf("%s in %s: %s may not\n  %s", s.Name, e.Name, e.Identity, strings.Join(lacks, "\n  "))})
+		case len(need) > 0:
+			s.Facts = append(s.Facts, "permitted")
+		}
+	}
+	return nil
+}
+
+// words say a permission as a person would: "patch ingresses web in shop".
+func words(p action.Permission) string {
+	text := p.Verb + " " + p.Resource
+	if p.Name != "" {
+		text += " " + p.Name
+	}
+	if p.Namespace != "" {
+		text += " in " + p.Namespace
+	}
+	if p.Why != "" {
+		text += "  (" + p.Why + ")"
+	}
+	return text
+}

@@ -1,0 +1,221 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+)
+
+// An InitPlace is a place to look for entrances in, and what it is to be
+// called.
+type InitPlace struct {
+	Environment string
+	Protected   bool
+	// Drivers holds the configuration of the drivers that reach it.
+	Drivers map[string]map[string]any
+}
+
+// An InitRequest is what a person asks init to look at.
+type InitRequest struct {
+	Zone      string   // IANA name
+	Languages []string // none: the catalog's default
+	Places    []InitPlace
+}
+
+// A Drafted is a first catalog and what it was made from.
+type Drafted struct {
+	Draft catalog.Draft
+	Found []FoundEntrance
+	Notes []string
+}
+
+// A FoundEntrance is an entrance that init found, by the name its service got.
+type FoundEntrance struct {
+	Environment string
+	Service     string
+	driver.Found
+}
+
+// Init looks for entrances in every place and drafts a catalog of them. It
+// writes nothing.
+func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req InitRequest) (*Drafted, error) {
+	d := &drafter{services: map[string]*draftService{}}
+	for _, p := range req.Places {
+		configs, err := configsOf(p.Drivers)
+		if err != nil {
+			return nil, err
+		}
+		found, err := reg.Open(driver.Env{Name: p.Environment, Now: now}, configs).Discover(ctx)
+		if err != nil {
+			return nil, unread("what there is to close", p.Environment, err)
+		}
+		d.place(reg, p, found)
+	}
+	if len(d.found) == 0 {
+		return nil, &fault.Fault{Code: fault.NotFound, Summary: "no entrance found",
+			Detail: "Nothing that noren could close was found in " + strings.Join(d.environments, ", ") + ". Nothing was written. " +
+				strings.Join(d.notes, " ")}
+	}
+	draft := catalog.Draft{Zone: req.Zone, Languages: req.Languages, Environments: d.drafts, Services: d.draft()}
+	return &Drafted{Draft: draft, Found: d.found, Notes: d.notes}, nil
+}
+
+// A drafter gathers what was found, place by place.
+type drafter struct {
+	environments []string
+	drafts       []catalog.DraftEnvironment
+	found        []FoundEntrance
+	notes        []string
+	services     map[string]*draftService
+	order        []string
+}
+
+// A draftService is one service as the places know it.
+type draftService struct {
+	name   string
+	places map[string][]driver.Found // by environment
+}
+
+func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discovery) {
+	drivers := maps.Clone(p.Drivers)
+	for _, f := range found.Entrances {
+		name := cmp.Or(catalog.Name(f.Service), catalog.Name(f.Name), "service")
+		s := d.services[name]
+		if s == nil {
+			s = &draftService{name: name, places: map[string][]driver.Found{}}
+			d.services[name] = s
+			d.order = append(d.order, name)
+		}
+		s.places[p.Environment] = append(s.places[p.Environment], f)
+		d.found = append(d.found, FoundEntrance{Environment: p.Environment, Service: name, Found: f})
+		// The section says that the owner's system is there, also to those who
+		// look for what was left behind.
+		if f.Owner != nil && reg.Driver(f.Owner.System) != nil && drivers[f.Owner.System] == nil {
+			drivers[f.Owner.System] = map[string]any{}
+		}
+	}
+	for _, n := range found.Notes {
+		d.notes = append(d.notes, p.Environment+": "+n)
+	}
+	d.environments = append(d.environments, p.Environment)
+	d.drafts = append(d.drafts, catalog.DraftEnvironment{Name: p.Environment, Protected: p.Protected, Drivers: drivers})
+}
+
+// draft writes each service once if its entrances are the same wherever it is,
+// and else once for each environment, under a name that says so.
+func (d *drafter) draft() []catalog.DraftService {
+	var all []catalog.DraftService
+	for _, name := range d.order {
+		s := d.services[name]
+		var in []string
+		for _, env := range d.environments {
+			if len(s.places[env]) > 0 {
+				in = append(in, env)
+			}
+		}
+		if s.sameEverywhere(in) {
+			all = append(all, d.service(name, s, in))
+			continue
+		}
+		for _, env := range in {
+			all = append(all, d.service(name+"-"+env, s, []string{env}))
+		}
+	}
+	return all
+}
+
+func (s *draftService) sameEverywhere(in []string) bool {
+	for _, env := range in[1:] {
+		if !slices.EqualFunc(s.places[env], s.places[in[0]], func(a, b driver.Found) bool { return a.Kind == b.Kind && a.Name == b.Name }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *drafter) service(name string, s *draftService, in []string) catalog.DraftService {
+	out := catalog.DraftService{Name: name}
+	if len(in) < len(d.environments) {
+		out.Only = in
+	}
+	for _, f := range s.places[in[0]] {
+		out.Team = cmp.Or(out.Team, f.Team)
+		out.API = out.API || f.API
+		e := catalog.DraftEntrance{Kind: f.Kind, Name: f.Name, Class: f.Class}
+		for _, env := range in {
+			for _, same := range s.places[env] {
+				if same.Kind == f.Kind && same.Name == f.Name {
+					e.Hosts = append(e.Hosts, same.Hosts...)
+				}
+			}
+		}
+		e.Hosts = distinct(e.Hosts)
+		out.Entrances = append(out.Entrances, e)
+	}
+	s.owners(&out, in)
+	s.health(&out, in)
+	return out
+}
+
+// owners mentions who keeps the entrances as Git says.
+func (s *draftService) owners(out *catalog.DraftService, in []string) {
+	var notes []string
+	for _, env := range in {
+		for _, f := range s.places[env] {
+			if o := f.Owner; o != nil {
+				notes = append(notes, fmt.Sprintf("%s is kept in sync by %s: application %s/%s", f.Name, systemName(o.System), o.Namespace, o.Name))
+			}
+		}
+	}
+	out.Notes = append(out.Notes, distinct(notes)...)
+}
+
+func systemName(system string) string {
+	if system == "argocd" {
+		return "Argo CD"
+	}
+	return system
+}
+
+// health keeps the health URLs that hold everywhere. Where environments have
+// their own, as they do if their hosts differ, none is written, since the one
+// of another environment would be waited for in vain: a comment says which
+// they are and where they belong.
+func (s *draftService) health(out *catalog.DraftService, in []string) {
+	urls := map[string][]string{}
+	for _, env := range in {
+		for _, f := range s.places[env] {
+			urls[env] = append(urls[env], f.Health...)
+		}
+		urls[env] = distinct(urls[env])
+	}
+	same := !slices.ContainsFunc(in, func(env string) bool { return !slices.Equal(urls[env], urls[in[0]]) })
+	if same {
+		out.Health = urls[in[0]]
+		return
+	}
+	out.Notes = append(out.Notes, "Its health URLs differ. Add to it:", "  environments:")
+	for _, env := range in {
+		if len(urls[env]) > 0 {
+			out.Notes = append(out.Notes, fmt.Sprintf("    %s: {health: [%s]}", env, strings.Join(urls[env], ", ")))
+		}
+	}
+}
+
+func distinct(all []string) []string {
+	var out []string
+	for _, s := range all {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

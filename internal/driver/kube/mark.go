@@ -1,0 +1,52 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient"
+)
+
+// MarkAnnotation holds noren's mark on an Ingress, as JSON.
+const MarkAnnotation = "noren.dev/mark"
+
+// ManagedBy labels the objects that noren creates.
+// Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+const ManagedBy = "app.kubernetes.io/managed-by"
+
+func encodeMark(m action.Mark) (string, error) {
+	text, err := jsonText(m)
+	if err != nil {
+		return "", fmt.Errorf("mark: %w", err)
+	}
+	return text, nil
+}
+
+// createdByUs tells whether noren created an Ingress.
+func createdByUs(ing *networkingv1.Ingress) bool { return ing.Labels[ManagedBy] == kubeclient.FieldManager }
+
+// findMarks lists the marks on all Ingresses. One that cannot be read is
+// listed with its target alone, so that a person hears of it.
+func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
+	all, err := c.listIngresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var marks []action.Mark
+	for _, ing := range all {
+		raw, ok := ing.Annotations[MarkAnnotation]
+		if !ok || ing.DeletionTimestamp != nil {
+			continue
+		}
+		var m action.Mark
+		if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
+			m = action.Mark{Receipt: action.Receipt{Target: c.target(ing.Namespace, "ingress", ing.Name)}}
+		}
+		marks = append(marks, m)
+	}
+	return marks, nil
+}
