@@ -57,13 +57,13 @@ var arrows = []arrow{
 	{"action and fault import the standard library alone",
 		"they are the words that every other package is written in; what they import, everything imports",
 		in("internal/action", "internal/fault"),
-		func(f *file, imp string) bool { return !standard(imp) && !under(imp, "internal/action") }},
+		func(_ *file, imp string) bool { return !standard(imp) && !under(imp, "internal/action") }},
 	{"plan, run and edge do no I/O",
 		"a plan, a run's history and a routing decision can then be computed anywhere, tested by tables and trusted; time is an argument",
 		in(pure...),
 		// net/http is let through for its header type and constants; the use
 		// of anything else of it is refused by TestPurePackagesUseOnlyHeaders.
-		func(f *file, imp string) bool {
+		func(_ *file, imp string) bool {
 			return imp == "net" || under(imp, doesIO...) ||
 				ours(imp) && !under(imp, append([]string{"internal/action", "internal/fault", "internal/driver"}, pure...)...)
 		}},

@@ -99,9 +99,19 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("work", a.closeCommand(), a.openCommand(), a.statusCommand())
-	add("see", a.planCommand(), a.whoSeesCommand())
+	add("see", a.planCommand(), a.whoSeesCommand(), a.pageCommand())
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))
+	add("setup", a.initCommand(), a.checkCommand(), a.gateCommand(), a.actionsCommand(), a.schemaCommand(), a.versionCommand())
+	root.SetHelpCommandGroupID("setup")
+	root.SetCompletionCommandGroupID("setup")
+	root.AddCommand(a.docsCommand())
+	for _, c := range root.Commands() {
+		if c.GroupID == "runs" {
+			a.completeRuns(c)
+		}
+	}
+	completeWords(root)
 	return root
 }
 

@@ -183,6 +183,11 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	}
 	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve)
 	p.Services, p.Locks, p.Notes, p.Budgets = b.services, b.locks, b.notes, b.budgets
+	// What is paused is locked too: if another closing relied on the same pause,
+	// the first to open would let Git take down the other's page.
+	for _, s := range b.byStage[plan.StagePause] {
+		p.Locks = append(p.Locks, s.Target)
+	}
 	closing := &Closing{Plan: p}
 	for _, pl := range x.places {
 		closing.Fronts = append(closing.Fronts, Fronts{Service: pl.service.Name, Target: pl.survey.Target, Hosts: pl.survey.Hosts,

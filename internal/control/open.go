@@ -128,6 +128,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	var after []plan.Step
 	for _, s := range resume {
+		p.Locks = append(p.Locks, s.Target)
 		steps, err := o.afterResume(s)
 		if err != nil {
 			return nil, err

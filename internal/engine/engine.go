@@ -92,10 +92,8 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) launch(ctx context.Context) error {
-	db, err := e.store.OpenCheckpoints()
-	if err != nil {
-		return err
-	}
+	var err error
+	db := e.store.OpenCheckpoints()
 	e.ctx, err = dbos.NewContext(ctx, dbos.Config{
 		AppName: "noren", SQLiteSystemDB: db, ApplicationVersion: journalVersion, ExecutorID: "local",
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -136,6 +136,7 @@ func isChange(s plan.Step) bool { return s.Kind == action.KindChange }
 // on without them. It returns SignalUndo or SignalStop if that was decided.
 func (x *execution) round(steps []plan.Step) (run.Signal, *run.Problem, error) {
 	pending := steps
+	var why *run.Problem // the last failure: a signal may come when it is being retried
 	for {
 		outcomes, err := x.parallel("perform", pending, x.perform)
 		if err != nil {
@@ -160,9 +161,12 @@ func (x *execution) round(steps []plan.Step) (run.Signal, *run.Problem, error) {
 		if len(left) == 0 {
 			return "", nil, nil
 		}
+		if problem != nil {
+			why = problem
+		}
 		sig, err := x.decide(problem)
 		if err != nil || sig == run.SignalUndo || sig == run.SignalStop {
-			return sig, problem, err
+			return sig, why, err
 		}
 		if len(failed) > 0 {
 			x.forget(x.id)
@@ -173,7 +177,7 @@ func (x *execution) round(steps []plan.Step) (run.Signal, *run.Problem, error) {
 			if err := x.skip(failed); err != nil {
 				return "", nil, err
 			}
-			pending = interrupted
+			pending, why = interrupted, nil
 		}
 	}
 }

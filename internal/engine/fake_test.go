@@ -20,7 +20,7 @@ import (
 // and an effect appends a line to one.
 type fake struct {
 	dir string
-	// before is called before each call outside, with its name ("apply web"),
+	// before is called before each call outside, with its name ("apply web closed"),
 	// and may make it fail.
 	before func(ctx context.Context, call string) error
 	dials  func() error
@@ -132,7 +132,7 @@ func stateOf(v *string) *thingState {
 func (c *thingChange) Propose(*thingState) (*thingState, error) { return stateOf(c.To), nil }
 
 func (c *thingChange) Apply(ctx context.Context, from, to *thingState) error {
-	if err := c.call(ctx, "apply "+c.Name); err != nil {
+	if err := c.call(ctx, "apply "+c.Name+" "+show(to)); err != nil {
 		return err
 	}
 	t, err := c.read(c.Name)

@@ -33,20 +33,6 @@ func TestClosingUnderLoadDropsNothing(t *testing.T) {
 	for range clients {
 		load.Go(func() { keepSending(r.url, seen, stop) })
 	}
-	// until waits for answers of a kind. The one unfinished request of each
-	// client may still have the other kind.
-	until := func(kind string) {
-		for n := 0; n < want; {
-			switch got := <-seen; got {
-			case kind:
-				n++
-			case "open", "closed":
-			default:
-				t.Errorf("a customer saw: %s", got)
-				n++
-			}
-		}
-	}
 	var long sync.WaitGroup
 	for range turns {
 		long.Go(func() {
@@ -59,12 +45,12 @@ func TestClosingUnderLoadDropsNothing(t *testing.T) {
 		if got := see(http.DefaultClient, r.url); got != "closed" {
 			t.Errorf("the gate said that the door is closed; a customer saw: %s", got)
 		}
-		until("closed")
+		until(t, seen, "closed", want)
 		r.mustTurn(t, "web", nil)
 		if got := see(http.DefaultClient, r.url); got != "open" {
 			t.Errorf("the gate said that the door is open; a customer saw: %s", got)
 		}
-		until("open")
+		until(t, seen, "open", want)
 	}
 	if d, _ := r.door(t, "web"); d.Counts.InFlight < turns || d.Counts.Failed != 0 {
 		t.Errorf("counts are %+v, want at least %d in flight and none failed", d.Counts, turns)
@@ -79,6 +65,22 @@ func TestClosingUnderLoadDropsNothing(t *testing.T) {
 	r.mustTurn(t, "web", closing())
 	finish()
 	long.Wait()
+}
+
+// until waits for answers of a kind. The one unfinished request of each client
+// may still have the other kind.
+func until(t *testing.T, seen <-chan string, kind string, want int) {
+	t.Helper()
+	for n := 0; n < want; {
+		switch got := <-seen; got {
+		case kind:
+			n++
+		case "open", "closed":
+		default:
+			t.Errorf("a customer saw: %s", got)
+			n++
+		}
+	}
 }
 
 // drainUntil takes answers until something has happened, so that the clients

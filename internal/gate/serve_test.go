@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,29 +25,23 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 const pass = "s3cr3tpass"
 
-func TestWhoSeesWhatWhileClosed(t *testing.T) {
-	r := start(t, Config{
-		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
-		Doors: []Door{
-			{Name: "rest", Backend: app(t, echo)},
-			{Name: "web", Hosts: []string{"shop.example.com", "*.shop.example.com"}, Backend: app(t, echo)},
-		}})
-	full := func(c *edge.Closing) {
-		c.KeepOpen = []string{"/.well-known/acme-challenge/*"}
-		c.Bypass = edge.Bypass{Pass: pass, Sources: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}
-	}
+// A visit is a request to a door that is closed, by default the door web with
+// everything that a closing can have.
+type visit struct {
+	name    string
+	door    string
+	closing func(*edge.Closing)
+	method  string
+	path    string
+	headers []string
+	closed  bool
+}
+
+func visits() []visit {
 	readOnly := func(c *edge.Closing) { c.Mode = edge.ReadOnly }
 	paths := func(c *edge.Closing) { c.Mode, c.Paths = edge.Paths, []string{"/cart/*"} }
 	oneHost := func(c *edge.Closing) { c.Hosts = []string{"shop.example.com"} }
-	for _, c := range []struct {
-		name    string
-		door    string
-		closing func(*edge.Closing)
-		method  string
-		path    string
-		headers []string
-		closed  bool
-	}{
+	return []visit{
 		{name: "customer", closed: true},
 		{name: "customer with HEAD", method: "HEAD", closed: true},
 		{name: "customer who posts", method: "POST", closed: true},
@@ -72,14 +67,29 @@ func TestWhoSeesWhatWhileClosed(t *testing.T) {
 		{name: "closed path", closing: paths, path: "/cart/1", closed: true},
 		{name: "closed path in disguise", closing: paths, path: "/x/../%63art/1", closed: true},
 		{name: "other path", closing: paths, path: "/carts"},
-	} {
+	}
+}
+
+func everything(c *edge.Closing) {
+	c.KeepOpen = []string{"/.well-known/acme-challenge/*"}
+	c.Bypass = edge.Bypass{Pass: pass, Sources: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}
+}
+
+func TestWhoSeesWhatWhileClosed(t *testing.T) {
+	r := start(t, Config{
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
+		Doors: []Door{
+			{Name: "rest", Backend: app(t, echo)},
+			{Name: "web", Hosts: []string{"shop.example.com", "*.shop.example.com"}, Backend: app(t, echo)},
+		}})
+	for _, c := range visits() {
 		t.Run(c.name, func(t *testing.T) {
 			door, set, method, headers := c.door, c.closing, c.method, c.headers
 			if door == "" {
 				door = "web"
 			}
 			if set == nil {
-				set = full
+				set = everything
 			}
 			if method == "" {
 				method = http.MethodGet
@@ -249,6 +259,8 @@ func TestStoppingLetsRequestsFinish(t *testing.T) {
 func TestDrainHasAnEnd(t *testing.T) {
 	arrived := make(chan struct{})
 	r := start(t, Config{Drain: 1, Doors: []Door{{Name: "web", Backend: app(t, func(_ http.ResponseWriter, r *http.Request) {
+		// A server notices that its client is gone once the body is read.
+		_, _ = io.Copy(io.Discard, r.Body)
 		close(arrived)
 		<-r.Context().Done()
 	})}}})

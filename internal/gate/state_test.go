@@ -77,14 +77,15 @@ func TestTwoGatesDoNotShareState(t *testing.T) {
 	}
 }
 
-// TestDiskThatDoesNotTakeIt holds the gate to its word: what the disk did not
-// take did not happen.
-func TestDiskThatDoesNotTakeIt(t *testing.T) {
-	for name, c := range map[string]struct {
-		fail, mend func(t *testing.T, r *running)
-		status     int
-		says       string
-	}{
+// A trouble is something that keeps the disk from taking what it should.
+type trouble struct {
+	fail, mend func(t *testing.T, r *running)
+	status     int
+	says       string
+}
+
+func troubles() map[string]trouble {
+	return map[string]trouble{
 		"full": {
 			fail: func(_ *testing.T, r *running) {
 				r.store.write = func(f *os.File, content []byte) error {
@@ -117,7 +118,13 @@ func TestDiskThatDoesNotTakeIt(t *testing.T) {
 			mend:   func(t *testing.T, r *running) { readOnly(t, r, false) },
 			status: http.StatusInternalServerError, says: "ermi", // permission denied, operation not permitted
 		},
-	} {
+	}
+}
+
+// TestDiskThatDoesNotTakeIt holds the gate to its word: what the disk did not
+// take did not happen.
+func TestDiskThatDoesNotTakeIt(t *testing.T) {
+	for name, c := range troubles() {
 		t.Run(name, func(t *testing.T) {
 			if name == "read-only" && os.Geteuid() == 0 {
 				t.Skip("root writes to read-only directories")

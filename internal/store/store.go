@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -44,6 +45,8 @@ type Store struct {
 	// journal waits for the disk at each commit; notes does not.
 	journal, notes *sql.DB
 	now            func() time.Time
+	// turn is whose transaction it is, among this process's handles: see gate.
+	turn sync.Mutex
 }
 
 // Open opens the state file in dir, making both if need be. now tells the
@@ -63,12 +66,7 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 	if err := f.Close(); err != nil {
 		return nil, unusable(path, err)
 	}
-	if s.journal, err = openDB(path, "full"); err != nil {
-		return nil, unusable(path, err)
-	}
-	if s.notes, err = openDB(path, "normal"); err != nil {
-		return nil, errors.Join(unusable(path, err), s.journal.Close())
-	}
+	s.journal, s.notes = s.openDB("full"), s.openDB("normal")
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -78,15 +76,12 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 // openDB sets every pragma in the DSN, so that every connection of the pool
 // has it. Transactions take the write lock at their beginning: a reader that
 // turns into a writer half way could not wait for its turn.
-func openDB(path, synchronous string) (*sql.DB, error) {
+func (s *Store) openDB(synchronous string) *sql.DB {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(" + synchronous + ")", "foreign_keys(on)"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
-	if err != nil {
-		return nil, err
-	}
+	db := sql.OpenDB(gate{"file:" + (&url.URL{Path: s.path}).EscapedPath() + "?" + q.Encode(), &s.turn})
 	db.SetMaxOpenConns(4)
-	return db, nil
+	return db
 }
 
 func (s *Store) migrate(ctx context.Context) error {
@@ -116,7 +111,7 @@ func (s *Store) Path() string { return s.path }
 
 // OpenCheckpoints opens a handle of its own on the same file for the engine's
 // checkpoints, which the engine closes.
-func (s *Store) OpenCheckpoints() (*sql.DB, error) { return openDB(s.path, "normal") }
+func (s *Store) OpenCheckpoints() *sql.DB { return s.openDB("normal") }
 
 // Close closes the file.
 func (s *Store) Close() error { return errors.Join(s.journal.Close(), s.notes.Close()) }

@@ -90,7 +90,7 @@ func (d *ownWorkIsDrift) Apply(ctx context.Context, from, to action.State) error
 type deaf struct{ right }
 
 func (d *deaf) Apply(_ context.Context, from, to action.State) error {
-	return d.right.Apply(context.TODO(), from, to) //nolint:contextcheck // wrong on purpose
+	return d.right.Apply(context.TODO(), from, to) // wrong on purpose
 }
 
 // looksOnce listens to its context at the door and nowhere else.
@@ -100,7 +100,7 @@ func (d *looksOnce) Apply(ctx context.Context, from, to action.State) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return d.right.Apply(context.TODO(), from, to) //nolint:contextcheck // wrong on purpose
+	return d.right.Apply(context.TODO(), from, to) // wrong on purpose
 }
 
 // recordsAgain keeps what was there each time it is called, also on a retry,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 )
@@ -26,6 +27,10 @@ type View interface {
 	Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time)
 	// Sights answers who sees what.
 	Sights(request string, sights []control.Sight)
+	// Checked shows what check found, a line for each service.
+	Checked(r *control.CheckReport)
+	// Actions lists what the drivers can do.
+	Actions(drivers []*driver.Driver)
 	// Say prints a sentence that is no result: progress, a hint, a warning.
 	Say(format string, args ...any)
 	// Result prints a command's result: text for people, value as JSON.

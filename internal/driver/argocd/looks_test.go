@@ -15,7 +15,7 @@ status:
   operationState:
     phase: Running
     startedAt: "2026-01-02T03:04:05Z"
-    message: one or more objects failed to apply
+    message: "one or more objects\n failed \e[31mto apply"
     operation: {initiatedBy: {automated: true}, sync: {}}
 `
 
@@ -51,7 +51,7 @@ func TestIdle(t *testing.T) {
 	for name, test := range map[string]struct{ more, want string }{
 		"nothing ever": {},
 		"ended":        {more: strings.NewReplacer("Running", "Succeeded", "operation: {initiatedBy: {automated: true}, sync: {}}\nstatus", "status").Replace(running)},
-		"running":      {running, "a sync is running since 2026-01-02T03:04:05Z, begun by automated sync: one or more objects failed to apply; wait for its end, or end it"},
+		"running":      {running, "a sync is running since 2026-01-02T03:04:05Z, begun by automated sync: one or more objects failed [31mto apply; wait for its end, or end it"},
 		"terminating":  {strings.Replace(running, "Running", "Terminating", 1), "a sync is being ended"},
 		"asked for":    {"operation: {initiatedBy: {username: aiko}, sync: {}}", "a sync is asked for and has not begun, begun by aiko"},
 	} {

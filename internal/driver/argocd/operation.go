@@ -3,7 +3,9 @@ package argocd
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/noren-dev/noren/internal/action"
 )
@@ -53,10 +55,34 @@ func by(o operation) string {
 }
 
 func said(message string) string {
-	if message == "" {
+	if message = oneLine(message); message == "" {
 		return ""
 	}
 	return ": " + message
+}
+
+// maxMessage is how much of a message of Argo CD's a finding quotes, in
+// characters: a failed sync lists every object with its error.
+const maxMessage = 300
+
+// oneLine makes a message, which holds words of other systems, fit for one
+// line of a terminal.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r): // controls and formats could move the cursor
+			return -1
+		default:
+			return r
+		}
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > maxMessage {
+		return string(runes[:maxMessage]) + "…"
+	}
+	return s
 }
 
 // terminate are commands that end the running operation: with Argo CD's own

@@ -125,12 +125,12 @@ func (p *pause) drifted(app *application, from, to *Paused) error {
 
 func (p *pause) dropped(stored json.RawMessage, to *Paused) error {
 	return &fault.Fault{
-		Code:    fault.Stranded,
+		Code:    fault.CheckFailed,
 		Summary: "the API server did not keep what was written",
 		Detail: fmt.Sprintf("%s: spec.syncPolicy.automated was written as %s and is kept as %s. "+
-			"Argo CD's CRD before 3.1 drops the field enabled, and an admission webhook may change any: automated sync is not as it should be.",
+			"Argo CD's CRD before 3.1 drops the field enabled, and an admission webhook may change any: automated sync is not as it should be. Undoing takes the mark away.",
 			p.what(), shown(to.Automated), shown(stored)),
-		Left: fmt.Sprintf("%s carries the annotation of this run, and spec.syncPolicy.automated %s", p.what(), shown(stored)),
+		Left: fmt.Sprintf("%s carries this run's mark, and spec.syncPolicy.automated is %s", p.what(), shown(stored)),
 		Try:  []string{fmt.Sprintf("kubectl -n %s get applications.argoproj.io %s -o yaml --show-managed-fields", p.ref.Namespace, p.ref.Name)},
 	}
 }

@@ -2,6 +2,7 @@ package argocd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,15 +31,6 @@ type server struct {
 func current(t *testing.T) server {
 	t.Helper()
 	s := server{testkube.Start(t), testkube.ArgoCDCurrent}
-	s.InstallCRDs(t, s.set)
-	return s
-}
-
-// old has CRDs that do not know automated.enabled. A server holds one version
-// of a CRD, so this one is for the test alone.
-func old(t *testing.T) server {
-	t.Helper()
-	s := server{testkube.Start(t, testkube.Dedicated()), testkube.ArgoCDOld}
 	s.InstallCRDs(t, s.set)
 	return s
 }
@@ -108,14 +100,14 @@ func (s server) application(t *testing.T, policy string, more ...string) Ref {
 
 func (s server) apply(t *testing.T, ref Ref, policy string, more ...string) {
 	t.Helper()
-	text := fmt.Sprintf(`
+	text := `
 apiVersion: argoproj.io/v1alpha1
 kind: Application
 spec:
   project: default
   source: {repoURL: https://git.example/shop.git, path: deploy, targetRevision: main}
   destination: {name: in-cluster, namespace: shop}
-`)
+`
 	if policy != "" {
 		text += "  syncPolicy: " + policy + "\n"
 	}
@@ -149,16 +141,24 @@ func live(t testing.TB, c *conn, ref Ref) *unstructured.Unstructured {
 	return u
 }
 
-func marksOn(t testing.TB, c *conn, ref Ref) *action.Mark {
+func markOn(t testing.TB, c *conn, ref Ref) *action.Mark {
+	t.Helper()
+	raw, ok := live(t, c, ref).GetAnnotations()[markAnnotation]
+	if !ok {
+		return nil
+	}
+	m := &action.Mark{}
+	if err := json.Unmarshal([]byte(raw), m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func allMarks(t testing.TB, c *conn) []action.Mark {
 	t.Helper()
 	marks, err := findMarks(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range marks {
-		if m.Receipt.Target == c.target(ref).Target() {
-			return &m
-		}
-	}
-	return nil
+	return marks
 }

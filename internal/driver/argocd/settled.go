@@ -132,7 +132,7 @@ func (s *settled) back(app *application, how automation) action.Verdict {
 	}
 	if !v.OK {
 		for _, c := range app.Status.Conditions {
-			say("%s: %s", c.Type, c.Message)
+			say("%s%s", c.Type, said(c.Message))
 		}
 		v.Summary = fmt.Sprintf("Application %s is not as Git says, or not healthy", s.ref)
 	}

@@ -2,7 +2,6 @@ package argocd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -92,7 +91,7 @@ func (s *resync) operation(app *application, how automation, key string) map[str
 		request["syncOptions"] = app.Spec.SyncPolicy.SyncOptions
 	}
 	if len(app.Spec.SyncPolicy.Retry) > 0 {
-		op["retry"] = json.RawMessage(app.Spec.SyncPolicy.Retry)
+		op["retry"] = app.Spec.SyncPolicy.Retry
 	}
 	return op
 }

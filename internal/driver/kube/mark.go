@@ -27,7 +27,9 @@ func encodeMark(m action.Mark) (string, error) {
 }
 
 // createdByUs tells whether noren created an Ingress.
-func createdByUs(ing *networkingv1.Ingress) bool { return ing.Labels[ManagedBy] == kubeclient.FieldManager }
+func createdByUs(ing *networkingv1.Ingress) bool {
+	return ing.Labels[ManagedBy] == kubeclient.FieldManager
+}
 
 // findMarks lists the marks on all Ingresses. One that cannot be read is
 // listed with its target alone, so that a person hears of it.

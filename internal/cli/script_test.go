@@ -1,0 +1,145 @@
+package cli_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/noren-dev/noren/internal/cli"
+	"github.com/noren-dev/noren/internal/driver/all"
+)
+
+// What scripts may tell the noren they run.
+const (
+	// nowVariable is an RFC 3339 time at which the process believes it begins.
+	nowVariable = "NOREN_TEST_NOW"
+	// killVariable is where the process kills itself: at the nth point that the
+	// engine records, or at the first whose name begins so.
+	killVariable = "NOREN_TEST_KILL_AT"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"noren": noren})
+}
+
+// noren is cmd/noren, but for the clock and the hook.
+func noren() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, cli.World{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Registry: all.Registry(), Version: "v0.0.0-test", Now: clock(os.Getenv(nowVariable)), Hook: killer(os.Getenv(killVariable)),
+	})
+	stop()
+	os.Exit(code)
+}
+
+func clock(from string) func() time.Time {
+	begin, err := time.Parse(time.RFC3339, from)
+	if err != nil {
+		return time.Now
+	}
+	started := time.Now()
+	return func() time.Time { return begin.Add(time.Since(started)) }
+}
+
+// killer makes the hook that dies as by kill -9.
+func killer(at string) func(string) {
+	if at == "" {
+		return nil
+	}
+	nth, err := strconv.ParseInt(at, 10, 64)
+	var seen atomic.Int64
+	return func(point string) {
+		if n := seen.Add(1); n == nth || err != nil && strings.HasPrefix(point, at) {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+				panic(err)
+			}
+			select {} // until the signal arrives
+		}
+	}
+}
+
+// TestScript runs every script of testdata/script as a user would type it.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		Setup:               setup,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("NOREN_UPDATE_SCRIPTS") != "",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"app":    cmdApp,
+			"sick":   func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, false) },
+			"well":   func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, true) },
+			"start":  cmdStart,
+			"stop":   cmdStop,
+			"subst":  cmdSubst,
+			"http":   cmdHTTP,
+			"killat": cmdKillAt,
+			"grab":   cmdGrab,
+		},
+	})
+}
+
+func setup(e *testscript.Env) error {
+	home := filepath.Join(e.WorkDir, "home")
+	e.Setenv("HOME", home)
+	e.Setenv("NOREN_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+	e.Setenv("NO_COLOR", "1")
+	e.Setenv("TZ", "Asia/Tokyo")
+	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}}
+	return os.Mkdir(home, 0o700)
+}
+
+type worldKey struct{}
+
+func world(ts *testscript.TestScript) *scriptWorld { return ts.Value(worldKey{}).(*scriptWorld) }
+
+func usage(ts *testscript.TestScript, neg, ok bool, text string) {
+	if neg || !ok {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+// cmdSubst writes the script's variables into files: ${NAME}.
+func cmdSubst(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) > 0, "subst file...")
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
+	}
+}
+
+// cmdGrab sets a variable to the first word after a text in a file.
+func cmdGrab(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 3, "grab VARIABLE file text")
+	_, after, ok := strings.Cut(ts.ReadFile(args[1]), args[2])
+	words := strings.FieldsFunc(after, func(r rune) bool { return strings.ContainsRune(" \n\t'\",}", r) })
+	if !ok || len(words) == 0 {
+		ts.Fatalf("grab: there is no %q with a word after it in %s", args[2], args[1])
+	}
+	ts.Setenv(args[0], words[0])
+}
+
+// cmdKillAt runs noren until it kills itself at a recorded point.
+func cmdKillAt(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) > 1, "killat point noren ...")
+	ts.Setenv(killVariable, args[0])
+	err := ts.Exec(args[1], args[2:]...)
+	ts.Setenv(killVariable, "")
+	if err == nil || !strings.Contains(err.Error(), "killed") {
+		ts.Fatalf("killat %s: want noren killed, got %v", args[0], fmt.Sprint(err))
+	}
+}

@@ -1,0 +1,134 @@
+package kube
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/edge"
+)
+
+// closingNotes are what the reader of a plan should know of this closing.
+func (e *entrance) closingNotes(r *reading, c edge.Closing, cur curtain, hosts []string, after edge.Front) []driver.Note {
+	var notes []driver.Note
+	say := func(warn bool, format string, args ...any) {
+		notes = append(notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
+	}
+	if n := len(c.Page.Body); n > lbc.MaxBody {
+		say(true, "The page has %d bytes in %d characters. AWS counts characters, but nobody documents it: %d bytes would be safe.", n, utf8.RuneCountInString(c.Page.Body), lbc.MaxBody)
+	}
+	if len(c.Page.Header) > 0 {
+		say(false, "A fixed response of the load balancer carries no headers of our own: no Retry-After is sent.")
+	}
+	for _, s := range shadowed(r, cur, hosts) {
+		say(true, "%s", s)
+	}
+	if cur.ownPaths {
+		say(false, "Other Ingresses serve some of the same hosts, so only the paths of ingress %s are closed on them.", e.key())
+		if r.ing.Spec.DefaultBackend != nil {
+			say(true, "Ingress %s also has a default backend: on hosts that others share, requests that no rule takes still reach it.", e.key())
+		}
+	}
+	for _, p := range cur.unserved {
+		say(true, "Ingress %s does not serve %s: keeping it open has no effect.", e.key(), p)
+	}
+	if cur.hasStaff() && len(c.Bypass.Sources) > 0 {
+		say(false, "Staff are known by the address from which the load balancer sees them come: behind a CDN or proxy that is the CDN's, and a pass is needed.")
+	}
+	if len(cur.through) > 0 && r.group.Explicit() && e.options.Strategy != StrategyPatch {
+		say(false, "Requests that go through reach ingress %s's Services by target groups of their own: they answer once their first health checks have passed.", e.key())
+	}
+	for _, u := range urls(r.ing, r, after) {
+		notes = append(notes, e.probeNotes(u, c, after)...)
+	}
+	return notes
+}
+
+func (c curtain) hasStaff() bool {
+	return slices.ContainsFunc(c.through, func(p piece) bool { return p.part != partOpen })
+}
+
+// probeNotes says what stands between a probe and the page at a URL: a login,
+// or a rule of somebody else.
+func (e *entrance) probeNotes(rawURL string, c edge.Closing, after edge.Front) []driver.Note {
+	u, err := url.Parse(rawURL)
+	if err != nil || !wantsClosed(c, u.Hostname()) {
+		return nil
+	}
+	port, _ := strconv.Atoi(u.Port())
+	d, err := after.Decide(edge.Request{Scheme: u.Scheme, Port: port, Method: http.MethodGet, Host: u.Hostname(), Path: u.Path,
+		Header: http.Header{edge.ProbeHeader: {"plan"}}})
+	if err != nil {
+		return nil
+	}
+	switch {
+	case d.Action.Login:
+		return []driver.Note{{Warn: true, Text: fmt.Sprintf("At %s visitors must log in before they see the page, and so must noren's probe, which cannot: it cannot be proved closed. An Ingress in an explicit group has no such trouble.", rawURL)}}
+	case d.Action.Kind != edge.Respond || d.Action.Response.Mark != c.Mark:
+		return []driver.Note{{Warn: true, Text: fmt.Sprintf("At %s the page would not be seen: %s takes the request first.", rawURL, d.Rule)}}
+	}
+	return nil
+}
+
+func wantsClosed(c edge.Closing, host string) bool {
+	return len(c.Hosts) == 0 || servesHost(c.Hosts, host)
+}
+
+// shadowed are the rules of other Ingresses that the page would stand before.
+func shadowed(r *reading, cur curtain, hosts []string) []string {
+	var out []string
+	for _, host := range hosts {
+		for _, other := range othersOn(r, host) {
+			for _, e := range entriesOf(other, host) {
+				if e.fallback || e.err != nil || !covered(cur.closed, host, e) {
+					continue
+				}
+				path := "every path"
+				if len(e.patterns) > 0 {
+					path = strings.Join(e.patterns, " and ")
+				}
+				s := fmt.Sprintf("Closing %s also closes %s there, which ingress %s serves.", host, path, lbc.Key(other))
+				if !slices.Contains(out, s) {
+					out = append(out, s)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// covered tells whether a closed piece for the host takes any request that the
+// entry would have taken.
+func covered(closed []piece, host string, e entry) bool {
+	for _, p := range closed {
+		if !hostsMeet(p.host, host) {
+			continue
+		}
+		own := p.patterns()
+		if p.path == "" {
+			own = nil
+		}
+		for _, c := range p.conditions {
+			if c.Field == lbc.FieldPath {
+				own = append(own, c.Path.Values...)
+			}
+		}
+		if len(own) == 0 || len(e.patterns) == 0 {
+			return true
+		}
+		for _, a := range own {
+			for _, b := range e.patterns {
+				if relate(a, b) != apart {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

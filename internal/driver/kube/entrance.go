@@ -1,0 +1,254 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
+)
+
+// Options choose how an Ingress is closed.
+type Options struct {
+	// Strategy is auto (the default), overlay or patch.
+	Strategy string `json:"strategy,omitempty"`
+}
+
+// Validate says what is wrong.
+func (o Options) Validate() error {
+	switch o.Strategy {
+	case "", StrategyAuto, StrategyOverlay, StrategyPatch:
+		return nil
+	}
+	return fmt.Errorf("strategy %q is none of auto, overlay, patch", o.Strategy)
+}
+
+type entrance struct {
+	conn            *conn
+	namespace, name string
+	options         Options
+}
+
+func openEntrance(c *conn, name string, o Options) (driver.Entrance, error) {
+	namespace, ingress, err := splitKey(name)
+	if err != nil {
+		return nil, &fault.Fault{Code: fault.Invalid, Summary: "malformed entrance name",
+			Detail: fmt.Sprintf("%s %q: %v.", KindIngress, name, err), Err: err}
+	}
+	return &entrance{c, namespace, ingress, o}, nil
+}
+
+func (e *entrance) key() string { return e.namespace + "/" + e.name }
+
+// A reading is what Close needs of what Survey read.
+type reading struct {
+	ing     *networkingv1.Ingress
+	group   lbc.Group
+	members []*networkingv1.Ingress
+	opts    lbc.Options
+	owner   *driver.Owner
+}
+
+// Survey implements driver.Entrance.
+func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
+	all, err := e.conn.seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ing := find(all.ingresses, e.namespace, e.name)
+	if ing == nil {
+		return nil, e.missing(all.ingresses)
+	}
+	group, err := all.classes.Group(ing)
+	if err != nil {
+		return nil, e.unmanaged(ing, all.classes, err)
+	}
+	r := &reading{ing: ing, group: group, members: all.classes.Members(all.ingresses, group)}
+	lookup, err := e.conn.lookup(ctx, r.members)
+	if err != nil {
+		return nil, err
+	}
+	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn}
+	owner, guessed := ownerOf(ing)
+	r.owner = owner
+	front, problems := lbc.Build(r.members, r.opts)
+	s := &driver.Survey{
+		Target: e.conn.target(e.namespace, "ingress", e.name),
+		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, Seen: r,
+	}
+	s.Notes, err = e.notes(ctx, r, s, problems, guessed)
+	return s, err
+}
+
+func (e *entrance) missing(all []*networkingv1.Ingress) error {
+	var have []string
+	for _, ing := range all {
+		have = append(have, lbc.Key(ing))
+	}
+	f := &fault.Fault{Code: fault.NotFound, Summary: "ingress does not exist",
+		Detail: fmt.Sprintf("There is no ingress %s in environment %s.", e.key(), e.conn.env.Name),
+		Try:    []string{"kubectl get ingress --all-namespaces"}}
+	if near := fault.Nearest(e.key(), have); near != "" {
+		f.Detail += fmt.Sprintf(" Did you mean %s?", near)
+	}
+	return f
+}
+
+func (e *entrance) unmanaged(ing *networkingv1.Ingress, classes lbc.Classes, err error) error {
+	if !errors.Is(err, lbc.ErrUnmanaged) {
+		return &fault.Fault{Code: fault.Invalid, Summary: "ingress is not valid for its controller",
+			Detail: fmt.Sprintf("Ingress %s: %v. The controller cannot tell which load balancer it is on.", e.key(), err), Err: err}
+	}
+	class, _ := classes.Of(ing)
+	has := "has no class and no finalizer of a controller that noren knows"
+	if class.Name != "" {
+		has = fmt.Sprintf("is of class %q", class.Name)
+		if class.Controller != "" {
+			has += fmt.Sprintf(" (controller %s)", class.Controller)
+		} else {
+			has += ", which no IngressClass of this cluster defines"
+		}
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "ingress class cannot be closed",
+		Detail: fmt.Sprintf("Ingress %s %s. noren can close Ingresses of the AWS Load Balancer Controller (controller %s, or the annotation %s: alb) and of EKS Auto Mode (%s).",
+			e.key(), has, lbc.ControllerLBC, lbc.ClassAnnotation, lbc.ControllerEKS),
+		Try: []string{"kubectl get ingressclass"}, Err: err}
+}
+
+// hostsOf are the hosts that an Ingress serves, in its order; "" where a rule
+// or the default backend serves any.
+func hostsOf(ing *networkingv1.Ingress) []string {
+	var hosts []string
+	add := func(h string) {
+		if !slices.Contains(hosts, h) {
+			hosts = append(hosts, h)
+		}
+	}
+	for _, r := range ing.Spec.Rules {
+		if r.HTTP == nil {
+			continue
+		}
+		for _, p := range r.HTTP.Paths {
+			for _, h := range pathHosts(ing, r, p) {
+				add(h)
+			}
+		}
+	}
+	if ing.Spec.DefaultBackend != nil {
+		add("")
+	}
+	return hosts
+}
+
+// pathHosts are the hosts of one path: that of its rule and those that its
+// backend's conditions add as alternatives.
+func pathHosts(ing *networkingv1.Ingress, r networkingv1.IngressRule, p networkingv1.HTTPIngressPath) []string {
+	var hosts []string
+	if r.Host != "" {
+		hosts = append(hosts, r.Host)
+	}
+	if p.Backend.Service != nil {
+		conds, _ := lbc.ConditionsOf(ing, p.Backend.Service.Name) // a mistake in them is lbc.Build's to report
+		for _, c := range conds {
+			if c.Field == lbc.FieldHost && c.Host != nil {
+				hosts = append(hosts, c.Host.Values...)
+			}
+		}
+	}
+	if len(hosts) == 0 {
+		return []string{""}
+	}
+	return hosts
+}
+
+// urls are where customers come in: one for each host and each listener of the
+// Ingress that does more than redirect to another.
+func urls(ing *networkingv1.Ingress, r *reading, front edge.Front) []string {
+	ports, err := r.opts.Classes.Ports(ing)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, host := range hostsOf(ing) {
+		name := host
+		if host == "" {
+			name = address(ing)
+		}
+		if name == "" || strings.ContainsAny(name, "*?") {
+			continue
+		}
+		for _, port := range slices.Sorted(maps.Keys(ports)) {
+			if onlyRedirects(front, port) {
+				continue
+			}
+			out = append(out, ports[port]+"://"+name+portSuffix(ports[port], port)+firstPath(ing, host))
+		}
+	}
+	return out
+}
+
+// address is the load balancer's own name. Source: updateIngressStatus of
+// controllers/ingress/group_controller.go.
+func address(ing *networkingv1.Ingress) string {
+	for _, lb := range ing.Status.LoadBalancer.Ingress {
+		if lb.Hostname != "" {
+			return lb.Hostname
+		}
+		if lb.IP != "" {
+			return lb.IP
+		}
+	}
+	return ""
+}
+
+// onlyRedirects tells whether a listener is there for ssl-redirect alone.
+func onlyRedirects(front edge.Front, port int) bool {
+	for _, l := range front.Listeners {
+		if l.Port == port {
+			return len(l.Rules) == 0 && l.Default.Kind == edge.Redirect
+		}
+	}
+	return false
+}
+
+func portSuffix(scheme string, port int) string {
+	if scheme == "http" && port == 80 || scheme == "https" && port == 443 {
+		return ""
+	}
+	return fmt.Sprintf(":%d", port)
+}
+
+// firstPath is a path that the Ingress itself serves for the host, so that a
+// probe meets its rules and not another's.
+func firstPath(ing *networkingv1.Ingress, host string) string {
+	first := ""
+	for _, e := range entriesOf(ing, host) {
+		if len(e.patterns) == 0 {
+			return "/"
+		}
+		for _, p := range e.patterns {
+			path := strings.TrimRight(p, "*")
+			if e.regex || strings.ContainsAny(path, "*?") || !strings.HasPrefix(path, "/") {
+				continue
+			}
+			if path == "/" {
+				return "/"
+			}
+			if first == "" {
+				first = path
+			}
+		}
+	}
+	if first == "" {
+		return "/"
+	}
+	return first
+}
