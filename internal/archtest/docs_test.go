@@ -47,3 +47,36 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestContributingShowsTheExample keeps the Go code of CONTRIBUTING.md as it
+// stands in examples/driver, where it is compiled and tested.
+func TestContributingShowsTheExample(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join(root(t), "CONTRIBUTING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(root(t), "examples", "driver", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code strings.Builder
+	for _, name := range names {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(src)
+	}
+	blocks := goBlock.FindAllStringSubmatch(string(guide), -1)
+	if len(blocks) == 0 {
+		t.Error("CONTRIBUTING.md shows no Go code")
+	}
+	for _, b := range blocks {
+		if !strings.Contains(code.String(), b[1]) {
+			t.Errorf("CONTRIBUTING.md shows code that is not in examples/driver:\n%s", b[1])
+		}
+	}
+}
+
+// goBlock is a fenced block of Go in Markdown.
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")

@@ -112,7 +112,7 @@ func (g *Gate) port(i int) int {
 		}
 	}
 	_, port, _ := net.SplitHostPort(g.config.Listen[i].Address)
-	n, _ := net.LookupPort("tcp", port)
+	n, _ := strconv.Atoi(port) // validated
 	return n
 }
 

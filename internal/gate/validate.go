@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/noren-dev/noren/internal/fault"
@@ -103,11 +104,14 @@ type mistakes struct{ all []mistake }
 func (m *mistakes) add(path, detail string) { m.all = append(m.all, mistake{path, detail}) }
 
 func (m *mistakes) address(path, address string) bool {
-	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
-		m.add(path, fmt.Sprintf("%q is no address to listen at; write host:port or :port.", address))
-		return false
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	return true
+	if err != nil {
+		m.add(path, fmt.Sprintf("%q is no address to listen at; write host:port or :port, the port as a number.", address))
+	}
+	return err == nil
 }
 
 func (m *mistakes) pair(path, cert, key string) {
