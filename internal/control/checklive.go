@@ -42,11 +42,21 @@ type liveCheck struct {
 // service plans the service's closing, which reads all that a closing would
 // read, and asks its health URLs. What is wrong goes into out.
 func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *ServiceCheck) {
-	x := newPlanner(l.Control, l.env, CloseRequest{Environment: l.env.Name})
+	x, err := newPlanner(ctx, l.Control, l.env, CloseRequest{Environment: l.env.Name})
+	if err != nil {
+		out.Problems = append(out.Problems, err)
+		return
+	}
 	x.session = l.session
 	if err := x.survey(ctx, []catalog.Service{s}); err != nil {
 		out.Problems = append(out.Problems, err)
 		return
+	}
+	for _, p := range x.places {
+		if lock, held := x.held[p.survey.Target]; held {
+			out.Notes = append(out.Notes, p.survey.Target+" is held by run "+lock.Run+": what a closing needs can be checked once it is open")
+			return
+		}
 	}
 	closing, err := x.compile(ctx)
 	if err != nil {

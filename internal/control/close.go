@@ -17,6 +17,7 @@ import (
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/page"
 	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/store"
 )
 
 // atOnce bounds the targets read side by side while planning.
@@ -47,18 +48,8 @@ type CloseRequest struct {
 
 // A Closing is a plan to close with what its reader wants to see beside it.
 type Closing struct {
-	Plan   *plan.Plan
-	Fronts []Fronts
-	Pages  []ServicePage
-}
-
-// Fronts is an entrance's whole door now and as it would be closed.
-type Fronts struct {
-	Service string
-	Target  string
-	Hosts   []string
-	Now     edge.Front
-	Then    edge.Front
+	Plan  *plan.Plan
+	Pages []ServicePage
 }
 
 // A ServicePage is what customers of a service would be shown.
@@ -79,11 +70,28 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err != nil {
 		return nil, err
 	}
-	x := newPlanner(c, env, req)
+	x, err := newPlanner(ctx, c, env, req)
+	if err != nil {
+		return nil, err
+	}
 	if err := x.survey(ctx, services); err != nil {
 		return nil, err
 	}
+	if err := x.unheld(); err != nil {
+		return nil, err
+	}
 	return x.compile(ctx)
+}
+
+// unheld fails if another run holds one of the entrances.
+func (x *planner) unheld() error {
+	var errs []error
+	for _, p := range x.places {
+		if l, ok := x.held[p.survey.Target]; ok {
+			errs = append(errs, l.Fault())
+		}
+	}
+	return joined(errs)
 }
 
 // A planner gathers what a plan is compiled from.
@@ -96,6 +104,7 @@ type planner struct {
 	pass    string
 	places  []*place
 	steps   int
+	held    map[string]store.Lock // by target
 }
 
 // A place is one entrance of one service, as surveyed and as proposed.
@@ -107,13 +116,17 @@ type place struct {
 	proposal *driver.Proposal
 }
 
-func newPlanner(c *Control, env catalog.Environment, req CloseRequest) *planner {
-	x := &planner{Control: c, req: req, env: env, mark: token(10)}
+func newPlanner(ctx context.Context, c *Control, env catalog.Environment, req CloseRequest) (*planner, error) {
+	x := &planner{Control: c, req: req, env: env, mark: token(10), held: map[string]store.Lock{}}
 	if req.Pass || env.Bypass.Pass {
 		x.pass = token(24)
 	}
 	x.session = c.session(planEnvironment(env))
-	return x
+	locks, err := c.store.Locks(ctx)
+	for _, l := range locks {
+		x.held[l.Target] = l
+	}
+	return x, err
 }
 
 func planEnvironment(env catalog.Environment) plan.Environment {
@@ -142,6 +155,9 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		}
 		if p.page, err = x.pageOf(p.service, p.survey.PageLimit); err != nil {
 			return err
+		}
+		if _, closed := x.held[p.survey.Target]; closed {
+			return nil
 		}
 		p.proposal, err = e.Close(p.survey, x.closing(p))
 		return err
@@ -190,8 +206,6 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	}
 	closing := &Closing{Plan: p}
 	for _, pl := range x.places {
-		closing.Fronts = append(closing.Fronts, Fronts{Service: pl.service.Name, Target: pl.survey.Target, Hosts: pl.survey.Hosts,
-			Now: pl.survey.Front, Then: pl.proposal.Front})
 		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: pl.page, Limit: pl.survey.PageLimit})
 	}
 	return closing, nil

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -22,26 +21,33 @@ type Sight struct {
 // as their rules are now and as they would be under the closing asked for. It
 // sends no request.
 func (c *Control) WhoSees(ctx context.Context, r edge.Request, closing CloseRequest) ([]Sight, error) {
-	planned, err := c.PlanClose(ctx, closing)
+	env, err := c.Catalog.Environment(closing.Environment)
 	if err != nil {
+		return nil, err
+	}
+	services, err := c.Catalog.Services(closing.Environment)
+	if err != nil {
+		return nil, err
+	}
+	x, err := newPlanner(ctx, c, env, closing)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.survey(ctx, services); err != nil {
 		return nil, err
 	}
 	var sights []Sight
 	var hosts []string
-	for _, f := range planned.Fronts {
-		hosts = append(hosts, f.Hosts...)
-		if !serves(f.Hosts, r.Host) {
+	for _, p := range x.places {
+		hosts = append(hosts, p.survey.Hosts...)
+		if !serves(p.survey.Hosts, r.Host) {
 			continue
 		}
-		now, err := f.Now.Decide(r)
+		s, err := p.sight(r)
 		if err != nil {
-			return nil, noListener(f, r, err)
+			return nil, err
 		}
-		then, err := f.Then.Decide(r)
-		if err != nil {
-			return nil, noListener(f, r, err)
-		}
-		sights = append(sights, Sight{Service: f.Service, Target: f.Target, Now: now, Then: then})
+		sights = append(sights, s)
 	}
 	if len(sights) > 0 {
 		return sights, nil
@@ -60,11 +66,21 @@ func serves(hosts []string, host string) bool {
 	})
 }
 
-func noListener(f Fronts, r edge.Request, err error) error {
-	var known *fault.Fault
-	if errors.As(err, &known) {
-		return err
+// sight evaluates the door's rules now and as they would be. What is closed
+// already stays as it is.
+func (p *place) sight(r edge.Request) (Sight, error) {
+	then := p.survey.Front
+	if p.proposal != nil {
+		then = p.proposal.Front
 	}
-	return &fault.Fault{Code: fault.NotFound, Summary: "no listener for this request", Err: err,
-		Detail: f.Target + ": " + err.Error() + " for " + r.Host + "."}
+	s := Sight{Service: p.service.Name, Target: p.survey.Target}
+	var err error
+	if s.Now, err = p.survey.Front.Decide(r); err == nil {
+		s.Then, err = then.Decide(r)
+	}
+	if err != nil {
+		err = &fault.Fault{Code: fault.NotFound, Summary: "no listener for this request", Err: err,
+			Detail: s.Target + ": " + err.Error() + " for " + r.Host + "."}
+	}
+	return s, err
 }

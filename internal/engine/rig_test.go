@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,7 +56,15 @@ func (c *clock) pass(d time.Duration) {
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	outside := t.TempDir()
-	r := &rig{t: t, dir: t.TempDir(), fake: &fake{dir: outside}, clock: &clock{}, on: map[string]func(){}}
+	dir := t.TempDir()
+	fresh, err := fresh()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "noren.db"), fresh, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, dir: dir, fake: &fake{dir: outside}, clock: &clock{}, on: map[string]func(){}}
 	r.moved = sync.NewCond(&r.mu)
 	s, err := store.Open(t.Context(), r.dir, r.clock.now)
 	if err != nil {
@@ -70,6 +79,28 @@ func newRig(t testing.TB) *rig {
 	})
 	return r
 }
+
+// fresh is a state file that an engine has opened, so that not every test waits
+// for the tables of the checkpoints to be made.
+var fresh = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "noren-engine-test")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := store.Open(context.Background(), dir, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.Open(context.Background(), engine.Options{Store: s, Registry: driver.NewRegistry(), Dir: dir, Now: time.Now})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := errors.Join(e.Close(), s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "noren.db"))
+})
 
 func (r *rig) start() *rig {
 	r.t.Helper()

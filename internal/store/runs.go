@@ -55,6 +55,14 @@ func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor strin
 	return run.New(id, p, digest, actor, created), nil
 }
 
+// Fault is what a second run is told of the lock.
+func (l Lock) Fault() *fault.Fault {
+	return &fault.Fault{Code: fault.Locked, Summary: "entrance is held by another run",
+		Detail: fmt.Sprintf("%s is held by run %s, started by %s at %s. Two runs on one entrance would undo each other.",
+			l.Target, l.Run, l.Actor, l.Since.Local().Format("2006-01-02 15:04:05 MST")),
+		Try: []string{"noren watch " + l.Run, "noren status"}}
+}
+
 func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
 	var held Lock
 	var since string
@@ -71,9 +79,10 @@ func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
 	case err != nil:
 		return err
 	case held.Run != from:
-		return &fault.Fault{Code: fault.Locked, Summary: "entrance is held by another run",
-			Detail: fmt.Sprintf("%s is held by run %s, started by %s at %s. Two runs on one entrance would undo each other.", want.Target, held.Run, held.Actor, since),
-			Try:    []string{"noren watch " + held.Run, "noren status"}}
+		if held.Since, err = parseStamp(since); err != nil {
+			return err
+		}
+		return held.Fault()
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO locks (target, run, actor, since) VALUES (?, ?, ?, ?)
 		ON CONFLICT (target) DO UPDATE SET run = excluded.run`, want.Target, want.Run, want.Actor, stamp(want.Since))

@@ -67,10 +67,37 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 		return nil, unusable(path, err)
 	}
 	s.journal, s.notes = s.openDB("full"), s.openDB("normal")
-	if err := s.migrate(ctx); err != nil {
+	if err := s.settle(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// settle migrates the file. Of two processes that make it at the same moment,
+// one can meet the other turning it to WAL, which SQLite reports as busy at
+// once, whatever busy_timeout says.
+func (s *Store) settle(ctx context.Context) error {
+	for try := 1; ; try++ {
+		err := s.migrate(ctx)
+		if try == openTries || !isBusy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(openPause):
+		}
+	}
+}
+
+const (
+	openTries = 100
+	openPause = 50 * time.Millisecond
+)
+
+func isBusy(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && se.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // openDB sets every pragma in the DSN, so that every connection of the pool

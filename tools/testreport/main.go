@@ -42,7 +42,7 @@ type report struct {
 func main() {
 	skips := flag.String("skips", "", "file of tests that may be skipped: 'package test', one a line, # for comments")
 	flag.Parse()
-	r := &report{out: os.Stdout, output: map[string]*strings.Builder{}, brokenIn: map[string]bool{}, builds: map[string]bool{}}
+	r := newReport(os.Stdout)
 	err := r.allow(*skips)
 	if err == nil {
 		err = r.read(os.Stdin)
@@ -54,6 +54,10 @@ func main() {
 	if !r.end() {
 		os.Exit(1)
 	}
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: map[string]*strings.Builder{}, brokenIn: map[string]bool{}, builds: map[string]bool{}}
 }
 
 func (r *report) allow(name string) error {
@@ -137,7 +141,7 @@ func (r *report) fail(e event, key string) {
 		if e.FailedBuild != "" && r.builds[e.FailedBuild] {
 			return
 		}
-		r.builds[e.FailedBuild] = e.FailedBuild != ""
+		r.builds[e.FailedBuild] = e.FailedBuild != "" // "" is no build
 	}
 	r.failed++
 	r.brokenIn[e.Package] = true

@@ -28,6 +28,8 @@ type GroupParams struct {
 	// Before is the group.order that noren's Ingresses will have: nobody
 	// else's may come before it. Nil where noren adds none.
 	Before *int `json:"before,omitempty"`
+	// InFront are the members that came before it when the plan was made.
+	InFront []string `json:"inFront,omitempty"`
 }
 
 // Validate says what is missing.
@@ -103,7 +105,7 @@ func (g *groupCheck) early(members []*networkingv1.Ingress) []string {
 	}
 	var out []string
 	for _, m := range members {
-		if order, _ := lbc.Order(m); order <= *g.p.Before && !createdByUs(m) {
+		if order, _ := lbc.Order(m); order <= *g.p.Before && !createdByUs(m) && !slices.Contains(g.p.InFront, lbc.Key(m)) {
 			out = append(out, fmt.Sprintf("ingress %s now has group.order %d and would come before the page (%d): make a new plan", lbc.Key(m), order, *g.p.Before))
 		}
 	}

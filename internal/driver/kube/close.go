@@ -216,6 +216,11 @@ func (e *entrance) checks(r *reading, p *driver.Proposal) []driver.Call {
 				}
 			}
 		}
+		for _, m := range r.members {
+			if order, _ := lbc.Order(m); group.Before != nil && order <= *group.Before && !createdByUs(m) {
+				group.InFront = append(group.InFront, lbc.Key(m))
+			}
+		}
 	}
 	return []driver.Call{
 		{Action: CheckUnchanged, Params: UnchangedParams{Namespace: e.namespace, Name: e.name, UID: string(r.ing.UID), Digest: digest(r.ing)}},

@@ -117,12 +117,26 @@ spec:
 status: {loadBalancer: {ingress: [{hostname: k8s-shop-web-1.elb.example.com}]}}
 `
 
+// first comes before shop/web by its name alone.
+const first = `
+---
+metadata:
+  name: first
+  namespace: a
+  annotations: {alb.ingress.kubernetes.io/group.name: shared, alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'}
+spec:
+  ingressClassName: alb
+  rules:
+  - host: shop.example.com
+    http: {paths: [{path: /blog, pathType: Prefix, backend: {service: {name: blog, port: {number: 80}}}}]}
+`
+
 const sharesHost = `
 ---
 metadata:
   name: api
   namespace: team
-  annotations: {alb.ingress.kubernetes.io/group.name: shared, alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'}
+  annotations: {alb.ingress.kubernetes.io/group.name: shared, alb.ingress.kubernetes.io/group.order: "-5", alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'}
 spec:
   ingressClassName: alb
   rules:
@@ -142,7 +156,7 @@ func closeCases() []closeCase {
 		{name: "group-read-only", members: webInGroup + teamInGroup, closing: edge.Closing{Mode: edge.ReadOnly}, others: team},
 		{name: "group-paths-kept-open", members: webInGroup + teamInGroup, others: append(team, "https://shop.example.com/about"),
 			closing: edge.Closing{Mode: edge.Paths, Paths: []string{"/cart/*", "/checkout/*"}, KeepOpen: []string{"/cart/webhook", "/.well-known/acme-challenge/*"}}},
-		{name: "group-shared-host", members: webInGroup + sharesHost, closing: edge.Closing{Mode: edge.Closed}},
+		{name: "group-shared-host", members: webInGroup + sharesHost + first, closing: edge.Closing{Mode: edge.Closed}, others: []string{"https://www.example.com/api/v1"}},
 		{name: "group-patch", members: webInGroup + teamInGroup, strategy: StrategyPatch, closing: edge.Closing{Mode: edge.Closed}, others: team},
 		{name: "alone", members: webAlone, closing: edge.Closing{Mode: edge.Closed}},
 		{name: "alone-bypass", members: webAlone, closing: edge.Closing{Mode: edge.Closed, Bypass: hq}},
@@ -463,8 +477,9 @@ func TestCloseRefuses(t *testing.T) {
 		{name: "a path without a slash", members: webInGroup, closing: edge.Closing{KeepOpen: []string{"healthz"}}, want: []string{"must begin with /"}},
 		{name: "a pass with a wildcard", members: webInGroup, closing: edge.Closing{Bypass: edge.Bypass{Pass: "a*"}}, want: []string{"malformed pass"}},
 		{name: "kept open among regular expressions",
-			members: strings.Replace(strings.Replace(webInGroup, "path: /cart, pathType: Prefix", "path: /^/c, pathType: ImplementationSpecific", 1),
-				"healthcheck-path: /healthz", "use-regex-path-match: \"true\"", 1),
+			members: strings.NewReplacer("path: /cart, pathType: Prefix", "path: /^/c, pathType: ImplementationSpecific",
+				"{path: /, pathType: Prefix", "{path: /shop, pathType: Prefix",
+				"healthcheck-path: /healthz", "use-regex-path-match: \"true\"").Replace(webInGroup),
 			closing: edge.Closing{KeepOpen: []string{"/healthz"}}, want: []string{"path cannot be kept open", "regular expressions"}},
 		{name: "staff by address where addresses count already",
 			members: strings.Replace(webAlone, `"http-header","httpHeaderConfig":{"httpHeaderName":"X-Beta","values":["1"]}`, `"source-ip","sourceIPConfig":{"values":["10.0.0.0/8"]}`, 1),

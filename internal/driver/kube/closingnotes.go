@@ -26,7 +26,7 @@ func (e *entrance) closingNotes(r *reading, c edge.Closing, cur curtain, hosts [
 	if len(c.Page.Header) > 0 {
 		say(false, "A fixed response of the load balancer carries no headers of our own: no Retry-After is sent.")
 	}
-	for _, s := range shadowed(r, cur, hosts) {
+	for _, s := range shadowed(r, cur, hosts, after) {
 		say(true, "%s", s)
 	}
 	if cur.ownPaths {
@@ -80,13 +80,15 @@ func wantsClosed(c edge.Closing, host string) bool {
 	return len(c.Hosts) == 0 || servesHost(c.Hosts, host)
 }
 
-// shadowed are the rules of other Ingresses that the page would stand before.
-func shadowed(r *reading, cur curtain, hosts []string) []string {
+// shadowed are the rules of other Ingresses that serve requests now which the
+// page would take.
+func shadowed(r *reading, cur curtain, hosts []string, after edge.Front) []string {
+	before, _ := lbc.Build(r.members, r.opts)
 	var out []string
 	for _, host := range hosts {
 		for _, other := range othersOn(r, host) {
 			for _, e := range entriesOf(other, host) {
-				if e.fallback || e.err != nil || !covered(cur.closed, host, e) {
+				if e.fallback || e.err != nil || !covered(cur.closed, host, e) || !loses(before, after, lbc.Key(other), host, e) {
 					continue
 				}
 				path := "every path"
@@ -101,6 +103,29 @@ func shadowed(r *reading, cur curtain, hosts []string) []string {
 		}
 	}
 	return out
+}
+
+// loses tells whether a request of the kind that an entry of another Ingress
+// is for reaches that Ingress now, and would not. Further conditions of the
+// entry cannot be tried out: with any, it is taken to lose.
+func loses(before, after edge.Front, key, host string, e entry) bool {
+	if len(e.conditions) > 0 || e.regex {
+		return true
+	}
+	samples := []string{"/"}
+	for _, p := range e.patterns {
+		samples = append(samples, strings.NewReplacer("*", "x", "?", "x").Replace(p))
+	}
+	if len(e.patterns) > 0 {
+		samples = samples[1:]
+	}
+	its := func(f edge.Front, path string) bool {
+		return slices.ContainsFunc(f.Listeners, func(l edge.Listener) bool {
+			d := l.Decide(edge.Request{Method: http.MethodGet, Host: strings.Replace(host, "*", "x", 1), Path: path})
+			return strings.HasPrefix(d.Rule, "ingress "+key+" ")
+		})
+	}
+	return slices.ContainsFunc(samples, func(path string) bool { return its(before, path) && !its(after, path) })
 }
 
 // covered tells whether a closed piece for the host takes any request that the

@@ -165,7 +165,9 @@ func patchTarget(t testing.TB, ing *networkingv1.Ingress) actiontest.Target {
 		Name: "ingress " + namespace + "/" + ing.Name, Change: in.Change, Marked: in.Marker.Marked,
 		Mark: func(t testing.TB) *action.Mark { return readMark(t, c.client.Typed, namespace, ing.Name) },
 		Meddle: func(t testing.TB) {
-			update(t, func(i *networkingv1.Ingress) { i.Annotations[lbc.ActionAnnotation("noren-closed")] = `{"type":"theirs"}` })
+			update(t, func(i *networkingv1.Ingress) {
+				i.Annotations[lbc.ActionAnnotation("noren-closed")] = `{"type":"theirs"}`
+			})
 		},
 		// A colleague adds a rule in front of everything, and an annotation.
 		MeddleBeside: func(t testing.TB) {

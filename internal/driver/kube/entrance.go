@@ -82,7 +82,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	front, problems := lbc.Build(r.members, r.opts)
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, "ingress", e.name),
-		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, Seen: r,
+		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, PageLimit: lbc.MaxBody, Seen: r,
 	}
 	s.Notes, err = e.notes(ctx, r, s, problems, guessed)
 	return s, err

@@ -103,18 +103,18 @@ func ownerOf(ing *networkingv1.Ingress) (owner *driver.Owner, guessed bool) {
 	return nil, false
 }
 
-const argoNamespace = "argocd"
-
+// application is the Application that a tracking id or label names. Without a
+// namespace in it, it is in Argo CD's own, which the driver argocd knows.
 func application(app string) *driver.Owner {
 	if namespace, name, ok := strings.Cut(app, "_"); ok {
 		return &driver.Owner{System: "argocd", Namespace: namespace, Name: name}
 	}
-	return &driver.Owner{System: "argocd", Namespace: argoNamespace, Name: app}
+	return &driver.Owner{System: "argocd", Name: app}
 }
 
 // editors are tools that keep an Ingress as their own sources say, by the
 // names under which they write. Source: metadata.managedFields of objects
-// written by them; ../shared/facts/gitops.md part C.
+// written by them.
 func editors(ing *networkingv1.Ingress) []string {
 	known := []struct{ prefix, name string }{
 		{"kustomize-controller", "Flux (kustomize-controller)"},

@@ -50,7 +50,7 @@ func (e *entrance) overlayProposal(r *reading, cur curtain, why string) (*driver
 	if len(cur.through) > 0 {
 		parts = []part{{"probe", cur.probe, false}, {"through", cur.through, true}, {"closed", cur.closed, false}}
 	}
-	first, err := e.firstOrder(r, len(parts))
+	first, err := e.firstOrder(r, len(parts), cur.ownPaths)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -64,7 +64,7 @@ func (e *entrance) overlayProposal(r *reading, cur curtain, why string) (*driver
 		p.Calls = append(p.Calls, driver.Call{Action: ActionOverlay, Params: o})
 		after = append(after, o.ingress())
 	}
-	if cert := certificateNote(r); cert != "" {
+	if cert := certificateNote(r, first); cert != "" {
 		p.Notes = append(p.Notes, driver.Note{Warn: true, Text: cert})
 	}
 	if r.classesDiffer() {
@@ -81,12 +81,14 @@ func othersThan(members []*networkingv1.Ingress, ingress, namespace string) []*n
 	})
 }
 
-// firstOrder is the group.order of the first of n overlays, so that all come
-// before every member that is not noren's.
-func (e *entrance) firstOrder(r *reading, n int) (int, error) {
+// firstOrder is the group.order of the first of n overlays. It is below the
+// lowest member that is not noren's, so that nothing comes before the page;
+// where others serve the same hosts, it is below the Ingress's own, so that
+// those of their rules that come before it today still do.
+func (e *entrance) firstOrder(r *reading, n int, shared bool) (int, error) {
 	lowest, whose := lbc.MaxOrder, ""
 	for _, m := range r.members {
-		if createdByUs(m) {
+		if createdByUs(m) || shared && lbc.Key(m) != e.key() {
 			continue
 		}
 		if order, err := lbc.Order(m); err == nil && (whose == "" || order < lowest) {
@@ -243,14 +245,19 @@ func firstWithHTTPS(r *reading) *networkingv1.Ingress {
 	return nil
 }
 
-// certificateNote warns where the default certificate may change while closed.
-func certificateNote(r *reading) string {
+// certificateNote warns where the default certificate may change while closed:
+// where noren's Ingress, at the order given, comes before the first member with
+// HTTPS and neither names a certificate of the other's.
+func certificateNote(r *reading, order int) string {
 	first := firstWithHTTPS(r)
 	ports, err := r.opts.Classes.Ports(r.ing)
 	if err != nil || first == nil || !hasHTTPS(ports) {
 		return ""
 	}
 	if len(r.opts.Classes.Certificates(first)) > 0 || lbc.Key(first) == lbc.Key(r.ing) {
+		return ""
+	}
+	if theirs, err := lbc.Order(first); err == nil && theirs < order {
 		return ""
 	}
 	return fmt.Sprintf("The certificate for visitors that name no host (no SNI) is found by the controller from the hosts of ingress %s. While closed it may be one of ingress %s. Browsers are not concerned.", lbc.Key(first), lbc.Key(r.ing))

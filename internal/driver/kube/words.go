@@ -65,7 +65,7 @@ func plain(v any) any {
 func occupied(name string) error {
 	return &fault.Fault{Code: fault.Drift, Summary: "page of another closing found",
 		Detail: fmt.Sprintf("On %s there is a page that this plan did not put up. An earlier closing may not have been opened.", name),
-		Try:    []string{"noren status", "noren leftovers"}, Err: action.ErrDrift}
+		Try:    []string{"noren status"}, Err: action.ErrDrift}
 }
 
 // drifted says which parts of the target are not as expected. expected and
