@@ -8,7 +8,7 @@ shopt -s inherit_errexit
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${NOREN_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/noren-test}
-hash=$( (cd "$here" && cat go.mod go.sum testreport/*.go && go env GOVERSION) | sha256sum | cut -c1-16)
+hash=$( (cd "$here" && cat go.mod go.sum testreport/main.go && go env GOVERSION) | sha256sum | cut -c1-16)
 target=$cache/tools-$hash
 
 if [[ ! -d $target ]]; then

@@ -8,28 +8,39 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
+# Tests of this name kill process after process. The race detector makes each of
+# them slow to start, and has nothing to say about a process that is killed.
+readonly killing='^TestKill'
+
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools=$(tools/install.sh)
 PATH=$(test/kubeserver/install.sh):$PATH
 export PATH
 read -ra flags <<<"${TESTFLAGS-}"
+failed=$(mktemp -d)/failed
+trap 'rm -rf "$(dirname "$failed")"' EXIT
 
-# events runs both kinds of packages, and goes on to the second when a test of
-# the first fails: testreport says in the end that it did.
+# gotest prints go test's events. When a test fails the next packages are tested
+# all the same; the file $failed says that one did.
+gotest() { go test -json -timeout 25m "$@" || touch "$failed"; }
+
 events() {
   local racy calm
   if (($# > 0)); then
-    racy=$(go list "$@")
-    calm=
-  else
-    # -e, since a package that does not compile must be a failure, not an end.
-    racy=$(grep -v -e '^#' -e '^$' tools/race.txt | xargs go list -e)
-    calm=$(go list -e ./... | grep -vxF "$racy" || true)
+    mapfile -t racy < <(go list "$@")
+    gotest -race "${flags[@]}" "${racy[@]}"
+    return
   fi
-  # shellcheck disable=SC2086 # lists of packages
-  if [[ -n $racy ]]; then go test -json -race -timeout 25m "${flags[@]}" $racy || true; fi
-  # shellcheck disable=SC2086
-  if [[ -n $calm ]]; then go test -json -timeout 25m "${flags[@]}" $calm || true; fi
+  # -e, since a package that does not compile must be a failure, not an end.
+  mapfile -t racy < <(grep -v -e '^#' -e '^$' tools/race.txt | xargs go list -e)
+  mapfile -t calm < <(go list -e ./... | grep -vxF "$(printf '%s\n' "${racy[@]}")")
+  gotest -race -skip "$killing" "${flags[@]}" "${racy[@]}"
+  case " ${flags[*]} " in
+    *" -run"*) ;; # what was asked for has run
+    *) gotest -run "$killing" "${flags[@]}" "${racy[@]}" ;;
+  esac
+  gotest "${flags[@]}" "${calm[@]}"
 }
 
 events "$@" | "$tools/testreport" -skips tools/skips.txt
+[[ ! -e $failed ]]

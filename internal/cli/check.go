@@ -28,7 +28,13 @@ Exit codes: 0 all is well, 1 something cannot be reached or is not permitted,
 			if err != nil {
 				return err
 			}
-			report, err := control.Check(cmd.Context(), control.Options{Catalog: cat, Registry: a.Registry, Now: a.Now, Actor: actor()}, req)
+			options := control.Options{Catalog: cat, Registry: a.Registry, Now: a.Now, Actor: actor()}
+			if req.Live {
+				if options.StateDir, err = stateDir(); err != nil {
+					return err
+				}
+			}
+			report, err := control.Check(cmd.Context(), options, req)
 			if err != nil {
 				return err
 			}

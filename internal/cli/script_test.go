@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite" // the driver of state files
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
@@ -79,15 +82,17 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("NOREN_UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"app":    cmdApp,
-			"sick":   func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, false) },
-			"well":   func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, true) },
-			"start":  cmdStart,
-			"stop":   cmdStop,
-			"subst":  cmdSubst,
-			"http":   cmdHTTP,
-			"killat": cmdKillAt,
-			"grab":   cmdGrab,
+			"app":        cmdApp,
+			"sick":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, false) },
+			"well":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, true) },
+			"start":      cmdStart,
+			"stop":       cmdStop,
+			"await":      cmdAwait,
+			"subst":      cmdSubst,
+			"http":       cmdHTTP,
+			"killat":     cmdKillAt,
+			"grab":       cmdGrab,
+			"newerstate": cmdNewerState,
 		},
 	})
 }
@@ -131,6 +136,15 @@ func cmdGrab(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("grab: there is no %q with a word after it in %s", args[2], args[1])
 	}
 	ts.Setenv(args[0], words[0])
+}
+
+// cmdNewerState makes a state file look as if a newer noren had written it.
+func cmdNewerState(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1, "newerstate file")
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec("PRAGMA user_version = 1000000")
+	ts.Check(errors.Join(err, db.Close()))
 }
 
 // cmdKillAt runs noren until it kills itself at a recorded point.

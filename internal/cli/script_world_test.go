@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -57,9 +58,17 @@ func health(ts *testscript.TestScript, neg bool, args []string, well bool) {
 // A process is a noren that serves until it is stopped.
 type process struct {
 	cmd    *exec.Cmd
-	output strings.Builder
+	output strings.Builder // standard error; read it after ended
+	lines  *bufio.Reader   // standard output
 	ended  chan struct{}
 	err    error
+}
+
+// drain reads the rest of its output and waits for its end.
+func (p *process) drain() error {
+	_, _ = io.Copy(io.Discard, p.lines) // ends with the process
+	<-p.ended
+	return p.err
 }
 
 // cmdStart runs noren with --output json, waits for its first line, which says
@@ -71,24 +80,24 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = environment(ts)
 	p.cmd.Stderr = &p.output
-	stdout, err := p.cmd.StdoutPipe()
+	read, write, err := os.Pipe()
 	ts.Check(err)
+	p.cmd.Stdout, p.lines = write, bufio.NewReader(read)
 	ts.Check(p.cmd.Start())
-	lines := bufio.NewReader(stdout)
-	first, err := lines.ReadString('\n')
+	ts.Check(write.Close())
 	go func() {
 		defer close(p.ended)
-		_, _ = io.Copy(io.Discard, lines)
 		p.err = p.cmd.Wait()
 	}()
 	world(ts).processes[args[0]] = p
 	ts.Defer(func() {
 		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
+		_ = p.drain()
+		_ = read.Close()
 	})
+	first, err := p.lines.ReadString('\n')
 	if err != nil {
-		<-p.ended
-		ts.Fatalf("start %s: it said nothing and ended: %v\n%s", args[0], p.err, &p.output)
+		ts.Fatalf("start %s: it said nothing and ended: %v\n%s", args[0], p.drain(), &p.output)
 	}
 	var said struct{ Value map[string]any }
 	ts.Check(json.Unmarshal([]byte(first), &said))
@@ -118,9 +127,36 @@ func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
 		sig = syscall.SIGKILL
 	}
 	ts.Check(p.cmd.Process.Signal(sig))
-	<-p.ended
-	if p.err != nil && !hard {
-		ts.Fatalf("stop: %v\n%s", p.err, &p.output)
+	if err := p.drain(); err != nil && !hard {
+		ts.Fatalf("stop: %v\n%s", err, &p.output)
+	}
+}
+
+// cmdAwait reads a started process's output until a line matches; without an
+// expression it waits for its end, which with ! must be a failure.
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 || len(args) > 2 || world(ts).processes[args[0]] == nil {
+		ts.Fatalf("usage: [!] await NAME [regexp]")
+	}
+	p := world(ts).processes[args[0]]
+	if len(args) == 1 {
+		if err := p.drain(); (err != nil) != neg {
+			ts.Fatalf("await %s: %v\n%s", args[0], err, &p.output)
+		}
+		return
+	}
+	wanted, err := regexp.Compile(args[1])
+	ts.Check(err)
+	var seen strings.Builder
+	for {
+		line, err := p.lines.ReadString('\n')
+		seen.WriteString(line)
+		if wanted.MatchString(line) {
+			return
+		}
+		if err != nil {
+			ts.Fatalf("await %s: it ended (%v) and said nothing that matches %s:\n%s%s", args[0], p.drain(), wanted, &seen, &p.output)
+		}
 	}
 }
 

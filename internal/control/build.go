@@ -136,11 +136,12 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 	return nil
 }
 
-// proof asks the front door, from outside, for our page. Where staff pass by
-// address, or only some requests are closed, the probe's own header sees it.
+// proof asks the front door, from outside, for our page, as a customer would.
+// Where that would not show it, because staff pass by address (and noren may
+// run in the office) or only some requests are closed, the probe's header does.
 func (b *builder) proof(p *place, urls []string) request {
 	asked := b.closing(p)
-	probe := asked.Mode != edge.Closed || !asked.Bypass.IsZero()
+	probe := asked.Mode != edge.Closed || len(asked.Bypass.Sources) > 0
 	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
 		p.service.Name, "", "", provePatience}
 }

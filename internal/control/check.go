@@ -62,21 +62,14 @@ func (r *CheckReport) Err() error {
 }
 
 // Check looks for what would keep a closing from working: first in the catalog
-// alone and, if that is well and it is asked to, in the world outside. It needs
-// no state directory and writes nothing.
+// alone and, if that is well and it is asked to, in the world outside. It
+// writes nothing there, and needs the state directory only when live.
 func Check(ctx context.Context, o Options, req CheckRequest) (*CheckReport, error) {
-	c := &Control{Options: o}
-	environments := o.Catalog.Environments
-	if len(req.Environments) > 0 {
-		environments = nil
-		for _, name := range req.Environments {
-			env, err := o.Catalog.Environment(name)
-			if err != nil {
-				return nil, err
-			}
-			environments = append(environments, env)
-		}
+	environments, err := named(o.Catalog, req.Environments)
+	if err != nil {
+		return nil, err
 	}
+	c := &Control{Options: o}
 	r := &CheckReport{File: o.Catalog.File, Live: req.Live}
 	for _, env := range environments {
 		e, err := c.checkOffline(env)
@@ -88,12 +81,38 @@ func Check(ctx context.Context, o Options, req CheckRequest) (*CheckReport, erro
 	if !req.Live || r.Err() != nil {
 		return r, nil
 	}
+	return r, r.live(ctx, o, environments)
+}
+
+// live adds what the systems outside say.
+func (r *CheckReport) live(ctx context.Context, o Options, environments []catalog.Environment) (err error) {
+	c, err := Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
 	for i, env := range environments {
 		if err := c.checkLive(ctx, env, &r.Environments[i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return r, nil
+	return nil
+}
+
+// named are the environments of the names, or all if there is none.
+func named(cat *catalog.Catalog, names []string) ([]catalog.Environment, error) {
+	if len(names) == 0 {
+		return cat.Environments, nil
+	}
+	var all []catalog.Environment
+	for _, name := range names {
+		env, err := cat.Environment(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, env)
+	}
+	return all, nil
 }
 
 // checkOffline decodes what the drivers will decode, and builds every page.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestClassifyUnavailable(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(answer)
-		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"` + message + `","code":` + http.StatusText(0) + itoa(answer) + `}`))
+		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":"` + message + `","code":` + strconv.Itoa(answer) + `}`))
 	}))
 	client, err := kubeclient.NewForConfig(&rest.Config{Host: server.URL}, "")
 	must(t, err)
@@ -109,17 +110,13 @@ func TestClassifyUnavailable(t *testing.T) {
 	}
 }
 
-func itoa(n int) string {
-	return string([]byte{byte('0' + n/100), byte('0' + n/10%10), byte('0' + n%10)})
-}
-
 // TestPatchOnTheServer keeps what the Patch type says of the API server.
 func TestPatchOnTheServer(t *testing.T) {
 	server := testkube.Start(t)
 	client, err := kubeclient.NewForConfig(server.Config(testkube.Admin), "")
 	must(t, err)
 	api := client.Typed.CoreV1().ConfigMaps(server.Namespace(t))
-	made, err := api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "c-", Annotations: map[string]string{"a/b~c": "old"}}}, metav1.CreateOptions{})
+	made, err := api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "c-", Annotations: map[string]string{"a/b.c": "old"}}}, metav1.CreateOptions{})
 	must(t, err)
 	send := func(p *kubeclient.Patch) error {
 		body, err := p.JSON()
@@ -127,9 +124,9 @@ func TestPatchOnTheServer(t *testing.T) {
 		_, err = api.Patch(t.Context(), made.Name, types.JSONPatchType, body, metav1.PatchOptions{})
 		return kubeclient.Classify(err, "patch configmap")
 	}
-	key, absent := kubeclient.Annotation("a/b~c"), kubeclient.Annotation("new/key")
-	if key != "/metadata/annotations/a~1b~0c" {
-		t.Errorf("pointer %s", key)
+	key, absent := kubeclient.Annotation("a/b.c"), kubeclient.Annotation("new/key")
+	if got := kubeclient.Pointer("a/b~c", "0"); got != "/a~1b~0c/0" {
+		t.Errorf("pointer %s", got)
 	}
 	must(t, send((&kubeclient.Patch{}).Test(key, "old").Test(absent, nil).Add(absent, "1")))
 	for name, p := range map[string]*kubeclient.Patch{
@@ -144,7 +141,7 @@ func TestPatchOnTheServer(t *testing.T) {
 	}
 	got, err := api.Get(t.Context(), made.Name, metav1.GetOptions{})
 	must(t, err)
-	if got.Annotations["new/key"] != "1" || got.Annotations["a/b~c"] != "old" {
+	if got.Annotations["new/key"] != "1" || got.Annotations["a/b.c"] != "old" {
 		t.Errorf("annotations %v", got.Annotations)
 	}
 	// An object that is not valid is another 422.

@@ -119,11 +119,12 @@ func TestKilledAtEveryPoint(t *testing.T) {
 		state := t.TempDir()
 		kill := []string{fmt.Sprintf("%s=%d", killAt, n)}
 		first := noren(t, s.dir, state, kill, closeArgs...)
+		last := first
 		if first.code == -1 {
-			s.noren(t, state, closeArgs...).must(t, 0)
+			last = s.noren(t, state, closeArgs...).must(t, 0)
 		}
 		if code, _ := s.get(t, "shop", "/"); code != 503 {
-			t.Fatalf("killed at point %d of the closing, then closed again: shop answers %d\n%s", n, code, first.err)
+			t.Fatalf("closed after a kill at point %d, and shop answers %d\n%s%s%s", n, code, first.err, last.out, last.err)
 		}
 		second := noren(t, s.dir, state, kill, openArgs...)
 		if second.code == -1 {

@@ -119,9 +119,12 @@ func (r *report) event(e event) {
 }
 
 // say keeps a test's output until it is known how it ended; a package's own
-// lines ("ok ...", "FAIL ...") are printed at once.
+// lines ("ok ...", "FAIL ...") are printed at once, unless it has no tests.
 func (r *report) say(e event, key string) {
-	if e.Test == "" && (strings.HasPrefix(e.Output, "ok ") || strings.HasPrefix(e.Output, "FAIL\t") || strings.HasPrefix(e.Output, "?")) {
+	if strings.HasSuffix(e.Output, "[no test files]\n") || strings.HasSuffix(e.Output, "[no tests to run]\n") {
+		return
+	}
+	if e.Test == "" && (strings.HasPrefix(e.Output, "ok ") || strings.HasPrefix(e.Output, "FAIL\t")) {
 		fmt.Fprint(r.out, e.Output)
 		return
 	}

@@ -83,7 +83,7 @@ func (g *groupCheck) Check(ctx context.Context) (action.Verdict, error) {
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	findings, err := g.conn.troubles(ctx, members, lbc.Options{Classes: all.classes, Service: lookup})
+	findings, err := g.conn.troubles(ctx, &reading{ing: ing, group: group, members: members, opts: lbc.Options{Classes: all.classes, Service: lookup}})
 	if err != nil {
 		return action.Verdict{}, err
 	}
@@ -115,19 +115,15 @@ func (g *groupCheck) early(members []*networkingv1.Ingress) []string {
 // troubles are what freezes a group: what the controller reports, and what it
 // has not had the time to report yet. What only AWS could refuse does not
 // count where the controller has succeeded since: quotas can be raised.
-func (c *conn) troubles(ctx context.Context, members []*networkingv1.Ingress, opts lbc.Options) ([]string, error) {
-	keys := make([]string, len(members))
-	for i, m := range members {
-		keys[i] = lbc.Key(m)
-	}
-	all, err := c.reports(ctx, keys)
+func (c *conn) troubles(ctx context.Context, r *reading) ([]string, error) {
+	all, err := c.reports(ctx, r.membersHere())
 	if err != nil {
 		return nil, err
 	}
 	failing := slices.DeleteFunc(slices.Clone(all), func(r report) bool { return !r.failing() })
 	findings := failing.sentences()
 	succeeded := len(failing) == 0 && slices.ContainsFunc(all, func(r report) bool { return !r.doneAt.IsZero() })
-	_, problems := lbc.Build(members, opts)
+	_, problems := lbc.Build(r.members, r.opts)
 	for _, p := range problems {
 		if p.Freezes() && !(p.Event == lbc.FailedDeployModel && succeeded) {
 			findings = append(findings, p.String())

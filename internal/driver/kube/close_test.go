@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -20,7 +19,6 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
-	"github.com/noren-dev/noren/internal/fault"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -35,134 +33,6 @@ type closeCase struct {
 	closing  edge.Closing
 	others   []string // URLs of other teams, which nothing may change
 	unclosed bool     // the page cannot be proved at the URLs, and a note says so
-}
-
-const webInGroup = `
-metadata:
-  name: web
-  namespace: shop
-  uid: 7d1f
-  annotations:
-    alb.ingress.kubernetes.io/group.name: shared
-    alb.ingress.kubernetes.io/listen-ports: '[{"HTTP":80},{"HTTPS":443}]'
-    alb.ingress.kubernetes.io/ssl-redirect: "443"
-    alb.ingress.kubernetes.io/certificate-arn: arn:shop
-    alb.ingress.kubernetes.io/tags: team=shop
-    alb.ingress.kubernetes.io/healthcheck-path: /healthz
-    alb.ingress.kubernetes.io/target-type: ip
-    argocd.argoproj.io/tracking-id: shop:networking.k8s.io/Ingress:shop/web
-  labels: {app.kubernetes.io/instance: shop}
-spec:
-  ingressClassName: alb
-  rules:
-  - host: shop.example.com
-    http:
-      paths:
-      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
-      - {path: /cart, pathType: Prefix, backend: {service: {name: cart, port: {name: http}}}}
-  - host: www.example.com
-    http:
-      paths:
-      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
-`
-
-const teamInGroup = `
----
-metadata:
-  name: admin
-  namespace: team
-  annotations:
-    alb.ingress.kubernetes.io/group.name: shared
-    alb.ingress.kubernetes.io/group.order: "-10"
-    alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'
-    alb.ingress.kubernetes.io/certificate-arn: arn:team
-spec:
-  ingressClassName: alb
-  rules:
-  - host: admin.example.com
-    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: admin, port: {number: 80}}}}]}
-`
-
-const auth = `
-    alb.ingress.kubernetes.io/auth-type: oidc
-    alb.ingress.kubernetes.io/auth-idp-oidc: '{"issuer":"https://login.example.com","secretName":"oidc"}'
-`
-
-const webAlone = `
-metadata:
-  name: web
-  namespace: shop
-  uid: 7d1f
-  annotations:
-    alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'
-    alb.ingress.kubernetes.io/actions.old: '{"type":"redirect","redirectConfig":{"path":"/new","statusCode":"HTTP_301"}}'
-    alb.ingress.kubernetes.io/conditions.beta: '[{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"X-Beta","values":["1"]}}]'
-    alb.ingress.kubernetes.io/transforms.beta: '[{"type":"url-rewrite","urlRewriteConfig":{"rewrites":[{"regex":"^/b","replace":"/"}]}}]'
-spec:
-  ingressClassName: alb
-  rules:
-  - host: shop.example.com
-    http:
-      paths:
-      - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
-      - {path: /old, pathType: Exact, backend: {service: {name: old, port: {name: use-annotation}}}}
-      - {path: /beta, pathType: Prefix, backend: {service: {name: beta, port: {name: http}}}}
-`
-
-const anyHost = `
-metadata: {name: web, namespace: shop, uid: 7d1f}
-spec:
-  ingressClassName: alb
-  defaultBackend: {service: {name: web, port: {number: 80}}}
-status: {loadBalancer: {ingress: [{hostname: k8s-shop-web-1.elb.example.com}]}}
-`
-
-// first comes before shop/web by its name alone.
-const first = `
----
-metadata:
-  name: first
-  namespace: a
-  annotations: {alb.ingress.kubernetes.io/group.name: shared, alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'}
-spec:
-  ingressClassName: alb
-  rules:
-  - host: shop.example.com
-    http: {paths: [{path: /blog, pathType: Prefix, backend: {service: {name: blog, port: {number: 80}}}}]}
-`
-
-const sharesHost = `
----
-metadata:
-  name: api
-  namespace: team
-  annotations: {alb.ingress.kubernetes.io/group.name: shared, alb.ingress.kubernetes.io/group.order: "-5", alb.ingress.kubernetes.io/listen-ports: '[{"HTTPS":443}]'}
-spec:
-  ingressClassName: alb
-  rules:
-  - host: www.example.com
-    http: {paths: [{path: /api, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
-`
-
-func closeCases() []closeCase {
-	hq := edge.Bypass{Sources: prefixList("203.0.113.0/24", "198.51.100.7/32", "2001:db8::/48", "192.0.2.0/28", "10.0.0.0/8"), Pass: testPass}
-	team := []string{"https://admin.example.com/users"}
-	return []closeCase{
-		{name: "group", members: webInGroup + teamInGroup, closing: edge.Closing{Mode: edge.Closed}, others: team},
-		{name: "group-one-host", members: webInGroup + teamInGroup, others: append(team, "https://www.example.com/"),
-			closing: edge.Closing{Mode: edge.Closed, Hosts: []string{"shop.example.com"}}},
-		{name: "group-bypass-auth", members: strings.Replace(webInGroup, "\n    argocd", auth+"    argocd", 1) + teamInGroup,
-			closing: edge.Closing{Mode: edge.Closed, Bypass: hq}, others: team},
-		{name: "group-read-only", members: webInGroup + teamInGroup, closing: edge.Closing{Mode: edge.ReadOnly}, others: team},
-		{name: "group-paths-kept-open", members: webInGroup + teamInGroup, others: append(team, "https://shop.example.com/about"),
-			closing: edge.Closing{Mode: edge.Paths, Paths: []string{"/cart/*", "/checkout/*"}, KeepOpen: []string{"/cart/webhook", "/.well-known/acme-challenge/*"}}},
-		{name: "group-shared-host", members: webInGroup + sharesHost + first, closing: edge.Closing{Mode: edge.Closed}, others: []string{"https://www.example.com/api/v1"}},
-		{name: "group-patch", members: webInGroup + teamInGroup, strategy: StrategyPatch, closing: edge.Closing{Mode: edge.Closed}, others: team},
-		{name: "alone", members: webAlone, closing: edge.Closing{Mode: edge.Closed}},
-		{name: "alone-bypass", members: webAlone, closing: edge.Closing{Mode: edge.Closed, Bypass: hq}},
-		{name: "alone-auth", members: strings.Replace(webAlone, "\nspec:", auth[:len(auth)-1]+"\nspec:", 1), closing: edge.Closing{Mode: edge.Closed}, unclosed: true},
-		{name: "alone-any-host", members: anyHost, closing: edge.Closing{Mode: edge.Closed, KeepOpen: []string{"/healthz"}}},
-	}
 }
 
 func TestClose(t *testing.T) {
@@ -451,72 +321,4 @@ func currentSpecs(t *testing.T, c *conn, namespace string) map[string]string {
 		out[ing.Name] = raw
 	}
 	return out
-}
-
-func TestCloseRefuses(t *testing.T) {
-	hostless := strings.Replace(webInGroup, "  - host: www.example.com\n    http:", "  - http:", 1)
-	long := testPage()
-	long.Body = strings.Repeat("x", 1025)
-	for _, c := range []struct {
-		name, members, strategy string
-		closing                 edge.Closing
-		page                    *edge.Response
-		want                    []string
-	}{
-		{name: "hostless in a shared group", members: hostless + teamInGroup,
-			want: []string{"closing any host would close others", "team/admin", "hosts: [shop.example.com]"}},
-		{name: "no room in front", members: webInGroup + strings.Replace(teamInGroup, `"-10"`, `"-1000"`, 1),
-			want: []string{"no room in front of the group", "team/admin has group.order -1000"}},
-		{name: "room for one, not for three", members: webInGroup + strings.Replace(teamInGroup, `"-10"`, `"-999"`, 1),
-			closing: edge.Closing{Bypass: edge.Bypass{Pass: testPass}}, want: []string{"needs 3 places"}},
-		{name: "overlay without a group", members: webAlone, strategy: StrategyOverlay, want: []string{"overlay needs an explicit group", "strategy: patch"}},
-		{name: "a host of nobody", members: webInGroup, closing: edge.Closing{Hosts: []string{"shop.example.con"}},
-			want: []string{"host is not served here", "Did you mean shop.example.com?"}},
-		{name: "a page too long", members: webInGroup, page: &long, want: []string{"page does not fit", "1025 characters, 1 more", "noren page check"}},
-		{name: "no paths", members: webInGroup, closing: edge.Closing{Mode: edge.Paths}, want: []string{"no paths to close"}},
-		{name: "a path without a slash", members: webInGroup, closing: edge.Closing{KeepOpen: []string{"healthz"}}, want: []string{"must begin with /"}},
-		{name: "a pass with a wildcard", members: webInGroup, closing: edge.Closing{Bypass: edge.Bypass{Pass: "a*"}}, want: []string{"malformed pass"}},
-		{name: "kept open among regular expressions",
-			members: strings.NewReplacer("path: /cart, pathType: Prefix", "path: /^/c, pathType: ImplementationSpecific",
-				"{path: /, pathType: Prefix", "{path: /shop, pathType: Prefix",
-				"healthcheck-path: /healthz", "use-regex-path-match: \"true\"").Replace(webInGroup),
-			closing: edge.Closing{KeepOpen: []string{"/healthz"}}, want: []string{"path cannot be kept open", "regular expressions"}},
-		{name: "staff by address where addresses count already",
-			members: strings.Replace(webAlone, `"http-header","httpHeaderConfig":{"httpHeaderName":"X-Beta","values":["1"]}`, `"source-ip","sourceIPConfig":{"values":["10.0.0.0/8"]}`, 1),
-			closing: edge.Closing{Bypass: edge.Bypass{Sources: prefixList("203.0.113.0/24")}}, want: []string{"staff cannot be let through by address", "A pass"}},
-		{name: "more rules than there may be", members: manyPaths(60), closing: edge.Closing{Bypass: edge.Bypass{Pass: testPass}},
-			want: []string{"closing does not fit the load balancer", "listener rules"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			page := testPage()
-			if c.page != nil {
-				page = *c.page
-			}
-			if c.closing.Mode == "" {
-				c.closing.Mode = edge.Closed
-			}
-			e, s := surveyed(t, c.members, c.strategy)
-			_, err := e.Close(s, withPage(c.closing, page))
-			var f *fault.Fault
-			if !errors.As(err, &f) {
-				t.Fatalf("no fault: %v", err)
-			}
-			said := f.Error() + " " + strings.Join(f.Try, "\n")
-			for _, w := range c.want {
-				if !strings.Contains(said, w) {
-					t.Errorf("%q does not say %q", said, w)
-				}
-			}
-		})
-	}
-}
-
-// manyPaths is an Ingress with n paths.
-func manyPaths(n int) string {
-	var b strings.Builder
-	b.WriteString("metadata: {name: web, namespace: shop}\nspec:\n  ingressClassName: alb\n  rules:\n  - host: shop.example.com\n    http:\n      paths:\n")
-	for i := range n {
-		fmt.Fprintf(&b, "      - {path: /%d, pathType: Exact, backend: {service: {name: web, port: {number: 80}}}}\n", i)
-	}
-	return b.String()
 }

@@ -31,9 +31,13 @@ type wire struct {
 	mu     sync.Mutex
 	writes int
 	lose   bool
+	before func() // called once before the next write is sent
 }
 
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if before := w.takeBefore(r); before != nil {
+		before()
+	}
 	resp, err := w.next.RoundTrip(r)
 	if r.Method == http.MethodGet || err != nil || resp.StatusCode >= 300 {
 		return resp, err
@@ -47,6 +51,17 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("read tcp: connection reset by peer")
 	}
 	return resp, nil
+}
+
+func (w *wire) takeBefore(r *http.Request) func() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.Method == http.MethodGet {
+		return nil
+	}
+	before := w.before
+	w.before = nil
+	return before
 }
 
 func (w *wire) loseNext(testing.TB) {

@@ -21,7 +21,7 @@ func (e *entrance) notes(ctx context.Context, r *reading, s *driver.Survey, prob
 	say := func(warn bool, format string, args ...any) {
 		notes = append(notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}
-	failing, err := e.conn.troubles(ctx, r.members, r.opts)
+	failing, err := e.conn.troubles(ctx, r)
 	var f *fault.Fault
 	switch {
 	case errors.As(err, &f) && f.Code == fault.Denied:

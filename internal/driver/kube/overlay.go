@@ -23,8 +23,9 @@ type OverlayParams struct {
 	Labels      map[string]string        `json:"labels,omitempty"`
 	Annotations map[string]string        `json:"annotations,omitempty"`
 	Spec        networkingv1.IngressSpec `json:"spec"`
-	// Members are the Ingresses of the group, as "namespace/name": the
-	// controller reports on them whether it could make it real.
+	// Members are the Ingresses of the group in the same namespace, as
+	// "namespace/name": the controller reports on them whether it could make it
+	// real.
 	Members []string `json:"members,omitempty"`
 }
 

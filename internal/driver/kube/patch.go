@@ -30,7 +30,8 @@ type PatchParams struct {
 	Name        string                     `json:"name"`
 	Annotations map[string]string          `json:"annotations"`
 	Rules       []networkingv1.IngressRule `json:"rules"`
-	// Members are the Ingresses on the same load balancer, this one included.
+	// Members are the Ingresses on the same load balancer in the same
+	// namespace, this one included: the controller reports on them.
 	Members []string `json:"members,omitempty"`
 }
 

@@ -46,9 +46,9 @@ func (e *entrance) overlayProposal(r *reading, cur curtain, why string) (*driver
 		pieces  []piece
 		through bool
 	}
-	parts := []part{{"closed", append(slices.Clone(cur.probe), cur.closed...), false}}
+	parts := []part{{overlayClosed, append(slices.Clone(cur.probe), cur.closed...), false}}
 	if len(cur.through) > 0 {
-		parts = []part{{"probe", cur.probe, false}, {"through", cur.through, true}, {"closed", cur.closed, false}}
+		parts = []part{{overlayProbe, cur.probe, false}, {overlayThrough, cur.through, true}, {overlayClosed, cur.closed, false}}
 	}
 	first, err := e.firstOrder(r, len(parts), cur.ownPaths)
 	if err != nil {
@@ -61,7 +61,10 @@ func (e *entrance) overlayProposal(r *reading, cur curtain, why string) (*driver
 		if err != nil {
 			return nil, nil, err
 		}
-		p.Calls = append(p.Calls, driver.Call{Action: ActionOverlay, Params: o})
+		// The closed page goes up first and the probe's last: the controller
+		// takes Ingresses in as they were written, so that where a probe sees
+		// the page, customers see it too.
+		p.Calls = slices.Insert(p.Calls, 0, driver.Call{Action: ActionOverlay, Params: o})
 		after = append(after, o.ingress())
 	}
 	if cert := certificateNote(r, first); cert != "" {
@@ -73,12 +76,34 @@ func (e *entrance) overlayProposal(r *reading, cur curtain, why string) (*driver
 	return p, after, nil
 }
 
+// The parts of an overlay, which end the names of its Ingresses.
+const (
+	overlayProbe   = "probe"
+	overlayThrough = "through"
+	overlayClosed  = "closed"
+)
+
 // othersThan leaves out overlays of an earlier closing of the same Ingress:
 // the new ones have their names.
 func othersThan(members []*networkingv1.Ingress, ingress, namespace string) []*networkingv1.Ingress {
+	own := []string{objectName(ingress, overlayProbe), objectName(ingress, overlayThrough), objectName(ingress, overlayClosed)}
 	return slices.DeleteFunc(slices.Clone(members), func(m *networkingv1.Ingress) bool {
-		return createdByUs(m) && m.Namespace == namespace && strings.HasPrefix(m.Name, strings.TrimSuffix(objectName(ingress, "closed"), "closed"))
+		return createdByUs(m) && m.Namespace == namespace && slices.Contains(own, m.Name)
 	})
+}
+
+// membersHere are the members of the group in the Ingress's own namespace. The
+// controller reports the same on every member, so reading its events here is
+// enough. Source: controllers/ingress/group_controller.go
+// recordIngressGroupEvent.
+func (r *reading) membersHere() []string {
+	var out []string
+	for _, m := range r.members {
+		if m.Namespace == r.ing.Namespace {
+			out = append(out, lbc.Key(m))
+		}
+	}
+	return out
 }
 
 // firstOrder is the group.order of the first of n overlays. It is below the
@@ -137,9 +162,7 @@ func (e *entrance) overlayOf(r *reading, part string, order int, pieces []piece,
 		Annotations: annotations,
 		Spec:        networkingv1.IngressSpec{IngressClassName: className(r), TLS: tls, Rules: rules},
 	}
-	for _, m := range r.members {
-		o.Members = append(o.Members, lbc.Key(m))
-	}
+	o.Members = r.membersHere()
 	return o, nil
 }
 
@@ -289,7 +312,7 @@ func (e *entrance) patchProposal(r *reading, cur curtain, why string) (*driver.P
 	if err != nil {
 		return nil, nil, err
 	}
-	params := PatchParams{Namespace: e.namespace, Name: e.name, Annotations: annotations, Rules: rules}
+	params := PatchParams{Namespace: e.namespace, Name: e.name, Annotations: annotations, Rules: rules, Members: r.membersHere()}
 	patched := r.ing.DeepCopy()
 	if patched.Annotations == nil {
 		patched.Annotations = map[string]string{}
@@ -298,7 +321,6 @@ func (e *entrance) patchProposal(r *reading, cur curtain, why string) (*driver.P
 	patched.Spec.Rules = append(slices.Clone(rules), slices.DeleteFunc(patched.Spec.Rules, params.ours)...)
 	after := make([]*networkingv1.Ingress, 0, len(r.members))
 	for _, m := range r.members {
-		params.Members = append(params.Members, lbc.Key(m))
 		if lbc.Key(m) == e.key() {
 			m = patched
 		}

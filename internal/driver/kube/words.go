@@ -169,16 +169,15 @@ func jsonText(v any) (string, error) {
 const maxName = 63
 
 // objectName is "noren-<ingress>-<part>", shortened by a digest where it would
-// be longer than a DNS label.
+// be longer than a DNS label, which some tools expect.
 func objectName(ingress, part string) string {
 	name := "noren-" + ingress + "-" + part
 	if len(name) <= maxName {
-		return strings.ReplaceAll(name, ".", "-")
+		return name
 	}
 	sum := sha256.Sum256([]byte(name))
 	tail := "-" + hex.EncodeToString(sum[:4]) + "-" + part
-	head := strings.TrimRight(name[:maxName-len(tail)], "-.")
-	return strings.ReplaceAll(head, ".", "-") + tail
+	return strings.TrimRight(name[:maxName-len(tail)], "-.") + tail
 }
 
 // markForm finds noren's token in a page, HTML or JSON. It reads only what

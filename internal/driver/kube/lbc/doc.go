@@ -7,6 +7,9 @@
 // v3.5.0); comments cite its files and functions, and every statement here has
 // a case in this package's table test with the source beside it.
 //
+// Controllers before v2.4.3 (2022) refuse a group.order below 1 and do not sort
+// the paths of a rule; noren does not support them.
+//
 // Not modelled, since it does not decide who sees what: security groups,
 // subnets, target groups' health, certificates, web ACLs, attributes. Members
 // that contradict one another there fail in the controller's own events, which
