@@ -189,7 +189,7 @@ type Requirer interface {
 // A Permission is one right needed on an outside system, in that system's own
 // words: for Kubernetes a verb on a resource, for AWS an action on an ARN.
 type Permission struct {
-	System    string `json:"system"` // "kubernetes", "aws", …
+	System    string `json:"system"` // the driver's name: "kube", "argocd", …
 	Verb      string `json:"verb"`
 	Resource  string `json:"resource"` // "ingresses.networking.k8s.io"
 	Namespace string `json:"namespace,omitempty"`

@@ -86,10 +86,11 @@ func TestScript(t *testing.T) {
 			"sick":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, false) },
 			"well":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, true) },
 			"start":      cmdStart,
-			"stop":       cmdStop,
+			"end":        cmdEnd,
 			"await":      cmdAwait,
 			"subst":      cmdSubst,
 			"http":       cmdHTTP,
+			"killeach":   cmdKillEach,
 			"killat":     cmdKillAt,
 			"grab":       cmdGrab,
 			"newerstate": cmdNewerState,
@@ -146,6 +147,36 @@ func cmdNewerState(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = db.Exec("PRAGMA user_version = 1000000")
 	ts.Check(errors.Join(err, db.Close()))
 }
+
+// cmdKillEach runs a command of noren again and again, each time killed one
+// recorded point later, until it ends before its point comes. After each kill
+// the same command must carry on to its end, and the second bring back what
+// was before the first.
+func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "killeach 'command' 'command that takes it back'")
+	again := func(command string) {
+		ts.Setenv(killVariable, "")
+		ts.Check(ts.Exec("noren", strings.Fields(command)...))
+	}
+	for n := 1; ; n++ {
+		ts.Setenv(killVariable, strconv.Itoa(n))
+		if err := ts.Exec("noren", strings.Fields(args[0])...); err == nil {
+			again(args[1])
+			ts.Logf("killed at %d points", n-1)
+			if n < leastPoints {
+				ts.Fatalf("killeach: only %d points were recorded", n-1)
+			}
+			return
+		} else if !strings.Contains(err.Error(), "killed") {
+			ts.Fatalf("killeach: at point %d: %v", n, err)
+		}
+		again(args[0])
+		again(args[1])
+	}
+}
+
+// leastPoints is fewer than the points of any run that changes something.
+const leastPoints = 10
 
 // cmdKillAt runs noren until it kills itself at a recorded point.
 func cmdKillAt(ts *testscript.TestScript, neg bool, args []string) {

@@ -114,13 +114,13 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdStop ends a started process: politely, or with -9 not.
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
+// cmdEnd ends a started process: politely, or with -9 not.
+func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	hard := len(args) == 2 && args[0] == "-9"
-	usage(ts, neg, len(args) == 1 || hard, "stop [-9] NAME")
+	usage(ts, neg, len(args) == 1 || hard, "end [-9] NAME")
 	p := world(ts).processes[args[len(args)-1]]
 	if p == nil {
-		ts.Fatalf("stop: %s was not started", args[len(args)-1])
+		ts.Fatalf("end: %s was not started", args[len(args)-1])
 	}
 	sig := syscall.SIGTERM
 	if hard {
@@ -128,7 +128,7 @@ func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(p.cmd.Process.Signal(sig))
 	if err := p.drain(); err != nil && !hard {
-		ts.Fatalf("stop: %v\n%s", err, &p.output)
+		ts.Fatalf("end: %v\n%s", err, &p.output)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -18,12 +19,9 @@ import (
 // A builder turns proposals into the stages of a closing.
 type builder struct {
 	*planner
-	byStage  map[plan.StageName][]plan.Step
-	services []plan.Service
-	locks    []string
-	notes    []driver.Note
-	budgets  []driver.Budget
-	seen     map[string]bool // checks and pauses that several places share
+	plan    *plan.Plan
+	byStage map[plan.StageName][]plan.Step
+	seen    map[string]bool // checks and pauses that several places share
 }
 
 // A request is a call with what the plan says of it.
@@ -40,17 +38,26 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	target := p.survey.Target
 	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Target: target,
 		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.urls(p)}
-	b.locks = append(b.locks, target)
-	b.notes = append(b.notes, prefixed(p, slices.Concat(p.survey.Notes, p.proposal.Notes))...)
-	b.budgets = append(b.budgets, p.proposal.Budgets...)
+	b.plan.Locks = append(b.plan.Locks, target)
+	for _, n := range slices.Concat(p.survey.Notes, p.proposal.Notes) {
+		b.plan.AddNote(n, target)
+	}
+	for _, budget := range p.proposal.Budgets {
+		b.plan.AddBudget(budget)
+	}
 
 	var requests []request
 	for _, call := range p.proposal.Checks {
 		requests = append(requests, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience})
 	}
 	if o := p.survey.Owner; p.proposal.EditsOwned && o != nil {
-		requests = append(requests, b.pause(p, *o)...)
-		if err := b.resumedBy(ctx, *o); err != nil {
+		err := b.resumedBy(ctx, *o)
+		switch {
+		case err == nil:
+			requests = append(requests, b.pause(p, *o)...)
+		case o.Guessed && errors.Is(err, &fault.Fault{Code: fault.NotFound}):
+			b.plan.AddNote(driver.Note{Text: fmt.Sprintf("A label names %s %s as the owner, and there is none: nothing is paused.", o.System, o.Name)}, target)
+		default:
 			return err
 		}
 	}
@@ -60,7 +67,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	if len(entrance.URLs) > 0 {
 		requests = append(requests, b.proof(p, entrance.URLs))
 	} else {
-		b.notes = append(b.notes, driver.Note{Warn: true, Text: target + ": no public URL is known, so that noren cannot prove it closed. Give the service a health URL."})
+		b.plan.AddNote(driver.Note{Warn: true, Text: "No public URL is known, so that noren cannot prove it closed. Give the service a health URL."}, target)
 	}
 	for _, r := range requests {
 		if err := b.add(ctx, r); err != nil {
@@ -83,20 +90,12 @@ func (b *builder) place(ctx context.Context, p *place) error {
 
 // service files the entrance under its service.
 func (b *builder) service(p *place, e plan.Entrance) {
-	i := slices.IndexFunc(b.services, func(s plan.Service) bool { return s.Name == p.service.Name })
+	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })
 	if i < 0 {
-		b.services = append(b.services, plan.Service{Name: p.service.Name, Team: p.service.Team, Health: p.service.Health})
-		i = len(b.services) - 1
+		b.plan.Services = append(b.plan.Services, plan.Service{Name: p.service.Name, Team: p.service.Team, Health: p.service.Health})
+		i = len(b.plan.Services) - 1
 	}
-	b.services[i].Entrances = append(b.services[i].Entrances, e)
-}
-
-func prefixed(p *place, notes []driver.Note) []driver.Note {
-	out := make([]driver.Note, len(notes))
-	for i, n := range notes {
-		out[i] = driver.Note{Warn: n.Warn, Text: p.survey.Target + ": " + n.Text}
-	}
-	return out
+	b.plan.Services[i].Entrances = append(b.plan.Services[i].Entrances, e)
 }
 
 // pause asks for the owner's automated sync to be paused, after any sync under
@@ -131,7 +130,7 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 		return unread(in.Target, b.env.Name, err)
 	}
 	for _, f := range v.Findings {
-		b.notes = append(b.notes, driver.Note{Warn: true, Text: f})
+		b.plan.AddNote(driver.Note{Warn: true, Text: f}, in.Target)
 	}
 	return nil
 }
@@ -143,7 +142,7 @@ func (b *builder) proof(p *place, urls []string) request {
 	asked := b.closing(p)
 	probe := asked.Mode != edge.Closed || len(asked.Bypass.Sources) > 0
 	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
-		p.service.Name, "", "", provePatience}
+		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }
 
 // urls are the addresses to prove: what the entrance says, or else the health
@@ -172,21 +171,22 @@ func (b *builder) add(ctx context.Context, r request) error {
 	if s.Track == "" {
 		s.Track = s.ID
 	}
-	s.Title = title(s)
+	if s.Title = r.title; s.Title == "" {
+		s.Title = verbs[r.stage] + " " + s.Target
+	}
 	b.byStage[r.stage] = append(b.byStage[r.stage], s)
 	return nil
 }
 
-// title is what a step does, for a tired reader.
-func title(s plan.Step) string {
-	verbs := map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of",
-		plan.StageClose: "Close", plan.StageProve: "Prove closed:"}
-	for stage, verb := range verbs {
-		if len(s.ID) > len(stage) && s.ID[:len(stage)] == string(stage) {
-			return verb + " " + s.Target
-		}
+// verbs begin the titles of steps whose request brings none.
+var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close"}
+
+// some names the first of several things.
+func some(names []string) string {
+	if len(names) > 1 {
+		return fmt.Sprintf("%s and %d more", names[0], len(names)-1)
 	}
-	return s.Target
+	return strings.Join(names, "")
 }
 
 // observe reads every target that would change, side by side, and writes what

@@ -75,7 +75,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 	}
 	// Permissions are asked for even where a target could not be read: a
 	// missing one may be why.
-	b := &builder{planner: x}
+	b := &builder{planner: x, plan: &plan.Plan{}}
 	for _, p := range x.places {
 		if b.place(ctx, p) != nil {
 			return // compile has said why
@@ -105,7 +105,7 @@ func (l *liveCheck) required(ctx context.Context, b *builder) []action.Permissio
 			ask(system+"/"+c.action, s.Params)
 		}
 	}
-	for _, s := range b.services {
+	for _, s := range b.plan.Services {
 		for _, e := range s.Entrances {
 			for _, r := range e.Ready {
 				ask(r.Action, r.Params)

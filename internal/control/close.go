@@ -188,7 +188,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: planEnvironment(x.env), Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure}
-	b := &builder{planner: x}
+	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {
 			return nil, err
@@ -198,7 +198,6 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 		return nil, err
 	}
 	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve)
-	p.Services, p.Locks, p.Notes, p.Budgets = b.services, b.locks, b.notes, b.budgets
 	// What is paused is locked too: if another closing relied on the same pause,
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {

@@ -190,23 +190,20 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		if err != nil {
 			return unread(s.Target, o.plan.Environment.Name, err)
 		}
+		if inst.Describer != nil {
+			s.Description = inst.Describer.Describe(now, s.To)
+		}
 		switch {
 		case now.Equal(s.From):
 			return nil
-		case now.Equal(s.To):
-			s.From = now
-			return nil
-		case side == Ours:
-			if inst.Describer != nil {
-				s.Description = inst.Describer.Describe(now, s.To)
-			}
+		case now.Equal(s.To), side == Ours:
 			s.From = now
 			return nil
 		case side == Theirs:
 			mu.Lock()
 			defer mu.Unlock()
 			drop[s.ID] = true
-			o.plan.Notes = append(o.plan.Notes, driver.Note{Warn: true, Text: s.Target + ": left as someone else changed it; noren does not restore it."})
+			o.plan.AddNote(driver.Note{Warn: true, Text: "Left as someone else changed it; noren does not restore it."}, s.Target)
 			return nil
 		default:
 			return drifted(s, inst, now, o.plan.Environment.Name)
@@ -278,7 +275,7 @@ func (o *opener) service(s ClosedService, req OpenRequest) {
 			map[string]any{"urls": full.Health, "pass": o.plan.Pass})
 	}
 	if len(urls) > 0 {
-		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Prove open: "+s.Service, "http/open", map[string]any{"urls": urls})
+		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Prove open: "+some(urls), "http/open", map[string]any{"urls": urls})
 	}
 	if len(full.Health) > 0 {
 		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Health checks of "+s.Service, "http/healthy",

@@ -54,6 +54,9 @@ type Owner struct {
 	System    string `json:"system"` // "argocd"
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// Guessed is set where the sign is weak, such as a label that other tools
+	// set too: then there may be no such object.
+	Guessed bool `json:"guessed,omitempty"`
 }
 
 // A Note is a sentence in a plan. Warn marks those that a tired reader must

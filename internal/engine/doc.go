@@ -9,7 +9,8 @@
 //	apply, settle     round by round; each step is one checkpoint
 //	decide            a step failed or a person sent a signal: retry, skip,
 //	                  undo or stop
-//	undo              the receipts, in reverse
+//	undo              the receipts of what was begun, in reverse, each waited
+//	                  for until it has taken effect
 //
 // Who is authoritative: the receipt for what was there before, the plan for
 // what was approved, the store's events for what happened. Checkpoints only
@@ -24,6 +25,12 @@
 //	after, before the checkpoint        the same
 //	while undoing                       the same, with the states exchanged
 //	while waiting for a person          the signal waits in the store
+//	a signal read, not yet taken        it is taken when the run is carried on
+//
+// An engine error, such as a full disk, ends the workflow and not the run: the
+// next process begins another workflow of the same run. Going forward, that
+// finds its work done; if the run was being taken back or told to stop, it goes
+// straight there, and never forward again.
 //
 // One process at a time executes the runs of a state directory: it holds the
 // lock on the file "executor". Others follow the events and may send signals;

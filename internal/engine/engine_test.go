@@ -549,7 +549,7 @@ func TestPumpPicksUpOthersRuns(t *testing.T) {
 	if !errors.As(err, &f) || f.Code != fault.Locked {
 		t.Fatalf("second closing: %v", err)
 	}
-	created := r.read("c1").Created.UTC().Format("2006-01-02 15:04")
+	created := r.read("c1").Created.Local().Format("2006-01-02 15:04")
 	for _, want := range []string{"fake:door", "c1", "colleague@there", created} {
 		if !strings.Contains(f.Detail, want) {
 			t.Errorf("%q does not say %q", f.Detail, want)

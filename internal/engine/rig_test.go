@@ -353,4 +353,6 @@ func (r *rig) opening(id string, onFailure plan.OnFailure, more ...plan.Stage) *
 		Holder: id, Closing: id, OnFailure: onFailure, Stages: append(stages, more...)}
 }
 
-func stage(name plan.StageName, steps ...plan.Step) plan.Stage { return plan.Stage{Name: name, Steps: steps} }
+func stage(name plan.StageName, steps ...plan.Step) plan.Stage {
+	return plan.Stage{Name: name, Steps: steps}
+}

@@ -22,29 +22,24 @@ func Opening(closing *Plan, receipts []action.Receipt) (open, resume []Step) {
 			if !ok || r.From.Equal(r.To) {
 				continue
 			}
-			undo := Undoing(s, r)
 			if stage.Name == StagePause {
-				resume = append(resume, undo)
+				resume = append(resume, undoing(s, r, "Resume automated sync of "))
 			} else {
-				open = append(open, undo)
+				open = append(open, undoing(s, r, "Open "))
 			}
 		}
 	}
 	return open, resume
 }
 
-// Undoing is the step that takes s back as its receipt says.
-func Undoing(s Step, r action.Receipt) Step {
+// undoing is the step that takes s back as its receipt says.
+func undoing(s Step, r action.Receipt, verb string) Step {
 	undo := s
 	undo.ID = "undo-" + s.ID
 	undo.Undoes = s.ID
-	undo.Title = "Undo: " + s.Title
+	undo.Title = verb + s.Target
 	undo.From, undo.To = r.To, r.From
-	undo.Description = action.Description{
-		Line:   s.Description.Line,
-		Before: s.Description.After,
-		After:  s.Description.Before,
-	}
+	undo.Description = action.Description{Before: s.Description.After, After: s.Description.Before}
 	undo.Patience = max(s.Patience, time.Minute)
 	return undo
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -56,8 +57,41 @@ type Plan struct {
 	Closing string `json:"closing,omitempty"`
 	// OnFailure is what to do when a step fails and nobody is there to ask.
 	OnFailure OnFailure       `json:"onFailure"`
-	Notes     []driver.Note   `json:"notes,omitempty"`
+	Notes     []Note          `json:"notes,omitempty"`
 	Budgets   []driver.Budget `json:"budgets,omitempty"`
+}
+
+// A Note is a sentence for the plan's reader, and the targets it is about.
+type Note struct {
+	Warn    bool     `json:"warn,omitempty"`
+	Text    string   `json:"text"`
+	Targets []string `json:"targets,omitempty"`
+}
+
+// AddNote adds a note to the plan; the same sentence about another target
+// becomes one note about both.
+func (p *Plan) AddNote(n driver.Note, target string) {
+	for i, have := range p.Notes {
+		if have.Text == n.Text && have.Warn == n.Warn {
+			if !slices.Contains(have.Targets, target) {
+				p.Notes[i].Targets = append(p.Notes[i].Targets, target)
+			}
+			return
+		}
+	}
+	p.Notes = append(p.Notes, Note{Warn: n.Warn, Text: n.Text, Targets: []string{target}})
+}
+
+// AddBudget adds a use of a limit to the plan; of several uses of one limit,
+// the fullest counts.
+func (p *Plan) AddBudget(b driver.Budget) {
+	for i, have := range p.Budgets {
+		if have.What == b.What && have.Limit == b.Limit {
+			p.Budgets[i].Used = max(have.Used, b.Used)
+			return
+		}
+	}
+	p.Budgets = append(p.Budgets, b)
 }
 
 // OnFailure is what a run does when a step fails.

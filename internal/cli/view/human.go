@@ -9,7 +9,6 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/control"
-	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
@@ -141,17 +140,20 @@ func (h Human) foot(p *plan.Plan) {
 	}
 	h.print(".\n")
 	for _, b := range p.Budgets {
-		h.print("  %s: %d of %d\n", b.What, b.Used, b.Limit)
+		h.print("  %s: at most %d of %d\n", b.What, b.Used, b.Limit)
 	}
 	h.notes(p.Notes)
 }
 
-func (h Human) notes(notes []driver.Note) {
+func (h Human) notes(notes []plan.Note) {
 	for _, n := range notes {
+		label := faint("note:")
 		if n.Warn {
-			h.print("  %s %s\n", yellow("warning:"), n.Text)
-		} else {
-			h.print("  %s %s\n", faint("note:"), n.Text)
+			label = yellow("warning:")
+		}
+		h.print("  %s %s\n", label, n.Text)
+		if len(n.Targets) > 0 {
+			h.print("    %s\n", faint(strings.Join(n.Targets, ", ")))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 	"github.com/aymanbagabas/go-udiff"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // The styles use the terminal's own sixteen colours, so that they follow its
@@ -31,6 +32,7 @@ func diff(before, after, indent string) string {
 	}
 	var b strings.Builder
 	for i, line := range strings.Split(strings.TrimRight(unified, "\n"), "\n") {
+		line = clip(line)
 		switch {
 		case i < 2 && (strings.HasPrefix(line, "---") || strings.HasPrefix(line, "+++")):
 			continue
@@ -45,6 +47,12 @@ func diff(before, after, indent string) string {
 	}
 	return b.String()
 }
+
+// widest is how many columns of a line a diff shows: a closed page is one long
+// line, and whole in noren page build and --output json.
+const widest = 100
+
+func clip(line string) string { return ansi.Truncate(line, widest, " …") }
 
 func ensureNewline(s string) string {
 	if s == "" || strings.HasSuffix(s, "\n") {

@@ -93,7 +93,7 @@ func notes(d gateapi.Door, urls []string) []driver.Note {
 			out = append(out, driver.Note{Warn: true, Text: fmt.Sprintf("%s of door %s cannot be probed: name a URL under it as urls of the entrance or of the door.", h, d.Name)})
 		}
 	}
-	return append(out, driver.Note{Text: fmt.Sprintf("Requests under way finish on the application of door %s, and WebSockets that are open outlive the closing.", d.Name)})
+	return append(out, driver.Note{Text: "Requests under way finish on the application, and WebSockets that are open outlive the closing."})
 }
 
 // front is the gate with a listener for each of the URLs too: what stands
@@ -145,6 +145,5 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 		Calls:    []driver.Call{{Action: "gate/door.close", Params: CloseParams{Door: d.Name, Closing: c}}},
 		Front:    front(after, s.URLs),
 		Ready:    []driver.Call{{Action: "gate/door.ready", Params: ReadyParams{Door: d.Name}}},
-		Budgets:  []driver.Budget{{What: "page", Used: len(c.Page.Body), Limit: gateapi.MaxPage}},
 	}, nil
 }

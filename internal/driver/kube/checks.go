@@ -58,6 +58,7 @@ func (g *groupCheck) Requires() []action.Permission {
 	return []action.Permission{
 		all("list", ingresses, "find every Ingress on the same load balancer"),
 		all("list", ingressClasses, "tell which controller an Ingress belongs to"),
+		all("get", ingressClassParams, "read the group and certificates that a class gives"),
 		{System: Name, Verb: "list", Resource: services, Namespace: g.p.Namespace, Why: "see logins that Services ask for, and Services that are missing"},
 		{System: Name, Verb: "list", Resource: events, Namespace: g.p.Namespace, Why: "see what the controller reports"},
 	}

@@ -55,7 +55,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 	if len(cur.services) > 0 {
 		p.Ready = []driver.Call{{Action: CheckBackends, Params: BackendParams{Namespace: e.namespace, Services: cur.services}}}
 	}
-	p.Budgets = budgets(c, cur, front)
+	p.Budgets = budgets(cur, front)
 	p.Notes = append(p.Notes, e.closingNotes(r, c, cur, hosts, front)...)
 	return p, nil
 }
@@ -234,7 +234,7 @@ func orderIn(annotations map[string]string) int {
 }
 
 // budgets are how much of the load balancer's limits the proposal uses.
-func budgets(c edge.Closing, cur curtain, after edge.Front) []driver.Budget {
+func budgets(cur curtain, after edge.Front) []driver.Budget {
 	rules := 0
 	for _, l := range after.Listeners {
 		rules += len(l.Rules)
@@ -245,7 +245,6 @@ func budgets(c edge.Closing, cur curtain, after edge.Front) []driver.Budget {
 		values = max(values, v)
 	}
 	return []driver.Budget{
-		{What: "page", Used: len(c.Page.Body), Limit: lbc.MaxBody},
 		{What: "listener rules", Used: rules, Limit: lbc.MaxRules},
 		{What: "condition values of one rule", Used: values, Limit: lbc.MaxValues},
 	}

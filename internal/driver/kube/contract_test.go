@@ -106,6 +106,7 @@ func pagePieces(t testing.TB, hosts ...string) (map[string]string, []networkingv
 	return annotations, rules
 }
 
+// TestOverlayKeepsTheContract is for kube/ingress.overlay.
 func TestOverlayKeepsTheContract(t *testing.T) {
 	actiontest.Exercise(t, actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 		c, w, namespace := connectTest(t)
@@ -142,6 +143,7 @@ func TestOverlayKeepsTheContract(t *testing.T) {
 	}})
 }
 
+// TestPatchKeepsTheContract is for kube/ingress.patch.
 func TestPatchKeepsTheContract(t *testing.T) {
 	for name, ing := range map[string]*networkingv1.Ingress{
 		"rules and annotations": webIngress("web", "shop.example.com"),

@@ -78,6 +78,9 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	}
 	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn}
 	owner, guessed := ownerOf(ing)
+	if owner != nil {
+		owner.Guessed = guessed
+	}
 	r.owner = owner
 	front, problems := lbc.Build(r.members, r.opts)
 	s := &driver.Survey{

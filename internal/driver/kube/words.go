@@ -22,11 +22,12 @@ import (
 
 // Resources, as kubectl writes them.
 const (
-	ingresses      = "ingresses.networking.k8s.io"
-	ingressClasses = "ingressclasses.networking.k8s.io"
-	endpointSlices = "endpointslices.discovery.k8s.io"
-	events         = "events"
-	services       = "services"
+	ingresses          = "ingresses.networking.k8s.io"
+	ingressClasses     = "ingressclasses.networking.k8s.io"
+	ingressClassParams = "ingressclassparams.elbv2.k8s.aws"
+	endpointSlices     = "endpointslices.discovery.k8s.io"
+	events             = "events"
+	services           = "services"
 )
 
 // onlyKeys are the entries of m whose keys are in keys.
