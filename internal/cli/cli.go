@@ -154,9 +154,15 @@ func (a *app) usage(err error) error {
 	return err
 }
 
+// sentence makes cobra's words one: its suggestion of a command comes in lines
+// of its own.
 func sentence(s string) string {
-	s = strings.TrimSpace(s)
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	s, near, suggested := strings.Cut(strings.TrimSpace(s), "\n\nDid you mean this?\n")
+	s = strings.ToUpper(s[:1]) + s[1:] + "."
+	if suggested {
+		s += " Did you mean " + strings.Join(strings.Fields(near), ", ") + "?"
+	}
+	return s
 }
 
 // catalog reads the file that the flags, the environment or the directory name.

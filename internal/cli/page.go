@@ -286,7 +286,7 @@ Edit noren.yaml and reload: the page is made anew each time.`,
 
 // preview serves pages until the context ends.
 func (a *app) preview(ctx context.Context, address string, pages func(json bool) ([]shownPage, error)) error {
-	p, err := newPreview(address, pages)
+	p, err := newPreview(ctx, address, pages)
 	if err != nil {
 		return err
 	}

@@ -28,12 +28,12 @@ type preview struct {
 	pages    func(json bool) ([]shownPage, error)
 }
 
-func newPreview(address string, pages func(json bool) ([]shownPage, error)) (*preview, error) {
+func newPreview(ctx context.Context, address string, pages func(json bool) ([]shownPage, error)) (*preview, error) {
 	index, err := template.New("index").Parse(previewHTML)
 	if err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, &fault.Fault{Code: fault.Invalid, Summary: "preview cannot listen", Detail: fmt.Sprintf("The address %s cannot be used: %v.", address, err),
 			Try: []string{"--address 127.0.0.1:0"}, Err: err}

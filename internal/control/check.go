@@ -78,11 +78,15 @@ func Check(ctx context.Context, o Options, req CheckRequest) (*CheckReport, erro
 		}
 		r.Environments = append(r.Environments, e)
 	}
-	if !req.Live || r.Err() != nil {
+	if !req.Live || r.wrong() {
 		return r, nil
 	}
 	return r, r.live(ctx, o, environments)
 }
+
+// wrong tells whether the report has a problem: they are its result, and no
+// failure of the check.
+func (r *CheckReport) wrong() bool { return r.Err() != nil }
 
 // live adds what the systems outside say.
 func (r *CheckReport) live(ctx context.Context, o Options, environments []catalog.Environment) (err error) {
