@@ -117,14 +117,27 @@ func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance
 		return x.stepDone(ctx, s, nil, true)
 	}
 	x.hook("apply " + s.ID)
-	if err := marked(in, mark).Apply(ctx, r.From, r.To); err != nil {
-		return x.failed(ctx, s, err)
+	return x.await(ctx, s, x.applied(s, in, mark, r.From, r.To, "applied "))
+}
+
+// applied returns the question whether a change has been made and has taken
+// effect. To ask is to make it: a system that does not answer for a while is
+// waited for, as for everything else.
+func (x *execution) applied(s plan.Step, in *driver.Instance, m action.Mark, from, to action.State, point string) func(context.Context) (action.Verdict, error) {
+	written := false
+	return func(ctx context.Context) (action.Verdict, error) {
+		if !written {
+			if err := marked(in, m).Apply(ctx, from, to); err != nil {
+				return action.Verdict{}, err
+			}
+			written = true
+			x.hook(point + s.ID)
+		}
+		if in.Waiter == nil {
+			return action.Verdict{OK: true}, nil
+		}
+		return in.Waiter.Settled(ctx, to)
 	}
-	x.hook("applied " + s.ID)
-	if in.Waiter == nil {
-		return x.stepDone(ctx, s, nil, false)
-	}
-	return x.await(ctx, s, func(ctx context.Context) (action.Verdict, error) { return in.Waiter.Settled(ctx, r.To) })
 }
 
 // takeBack undoes one step of this run from its receipt, and waits until that
@@ -141,12 +154,8 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
 	if err == nil {
 		x.hook("undo " + s.ID)
-		err = marked(in, mark).Apply(ctx, r.To, r.From)
-		x.hook("undid " + s.ID)
-	}
-	if err == nil && in.Waiter != nil {
 		s.Patience = max(s.Patience, time.Minute)
-		w, broken := x.until(ctx, s, false, func(ctx context.Context) (action.Verdict, error) { return in.Waiter.Settled(ctx, r.From) })
+		w, broken := x.until(ctx, s, false, x.applied(s, in, mark, r.To, r.From, "undid "))
 		if broken != nil {
 			return outcome{}, broken
 		}
@@ -190,8 +199,16 @@ func (x *execution) await(ctx context.Context, s plan.Step, ask func(context.Con
 	case w.refusal != nil:
 		return x.failed(ctx, s, w.refusal)
 	default:
-		return x.stepDone(ctx, s, &w.verdict, false)
+		return x.stepDone(ctx, s, said(w.verdict), false)
 	}
+}
+
+// said is a verdict worth keeping, or nil: a change without a Waiter has none.
+func said(v action.Verdict) *action.Verdict {
+	if v.Summary == "" {
+		return nil
+	}
+	return &v
 }
 
 // waited is how a wait ended: with a good verdict, with the reason why not, or
@@ -330,10 +347,10 @@ func (x *execution) explain(s plan.Step, err error) error {
 	case errors.Is(err, action.ErrDrift):
 		return &fault.Fault{Code: fault.Drift, Summary: "target has drifted", Err: err,
 			Detail: fmt.Sprintf("%s in %s: someone else changed it, and noren left it alone: %v.", s.Target, x.plan.Environment.Name, err),
-			Try:    []string{"noren diff " + x.id, "noren open --ours", "noren open --theirs"}}
+			Try:    []string{"noren plan open --env " + x.plan.Environment.Name}}
 	case errors.Is(err, action.ErrUnavailable):
 		return &fault.Fault{Code: fault.Unavailable, Summary: "no answer from outside", Err: err,
-			Detail: fmt.Sprintf("%s in %s: %v.", s.Target, x.plan.Environment.Name, err), Try: []string{"noren resume " + x.id}}
+			Detail: fmt.Sprintf("%s in %s: %v.", s.Target, x.plan.Environment.Name, err), Try: []string{"noren check --live --env " + x.plan.Environment.Name}}
 	default:
 		return &fault.Fault{Code: fault.Internal, Summary: "step failed", Err: err,
 			Detail: fmt.Sprintf("%s in %s: %v.", s.Target, x.plan.Environment.Name, err)}
