@@ -3,15 +3,11 @@ package control
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
-	"slices"
 	"strings"
 
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/noren-dev/noren/internal/catalog"
-	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
 // A KubeContext is a context of a kubeconfig, and what the environment behind
@@ -26,17 +22,14 @@ type KubeContext struct {
 // KubeContexts lists the contexts of a kubeconfig by name; "" is the one that
 // kubectl would use. It asks no cluster.
 func KubeContexts(kubeconfig string) ([]KubeContext, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := rules.Load()
+	names, current, err := kubeclient.Contexts(kubeconfig)
 	if err != nil {
-		return nil, &fault.Fault{Code: fault.Invalid, Summary: "kubeconfig cannot be used", Err: err,
-			Detail: fmt.Sprintf("The kubeconfig cannot be read: %v.", err), Try: []string{"kubectl config get-contexts"}}
+		return nil, err
 	}
 	var all []KubeContext
-	for _, name := range slices.Sorted(maps.Keys(config.Contexts)) {
+	for _, name := range names {
 		env, protected := GuessEnvironment(name)
-		all = append(all, KubeContext{Name: name, Current: name == config.CurrentContext, Environment: env, Protected: protected})
+		all = append(all, KubeContext{Name: name, Current: name == current, Environment: env, Protected: protected})
 	}
 	return all, nil
 }

@@ -6,10 +6,23 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/noren-dev/noren/internal/fault"
 )
+
+// Contexts lists the names of a kubeconfig's contexts and the current one; ""
+// is the kubeconfig that kubectl would use. It asks no cluster.
+func Contexts(kubeconfig string) (names []string, current string, err error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	raw, err := rules.Load()
+	if err != nil {
+		return nil, "", kubeconfigFault(Config{Kubeconfig: kubeconfig}, err)
+	}
+	return slices.Sorted(maps.Keys(raw.Contexts)), raw.CurrentContext, nil
+}
 
 func kubeconfigFault(cfg Config, err error) error {
 	where := "the kubeconfig"
