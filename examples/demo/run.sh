@@ -20,7 +20,12 @@ trap cleanup EXIT INT TERM
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 show() {
-  printf '\033[36m$ %s\033[0m\n' "$*"
+  local word line=
+  for word; do
+    if [[ $word == *[[:space:]]* ]]; then word="'$word'"; fi
+    line+=" $word"
+  done
+  printf '\033[36m$%s\033[0m\n' "$line"
   "$@"
 }
 until_answers() { # URL: the applications and the gate need a moment to start
@@ -46,6 +51,7 @@ until_answers http://api.localhost:8080/healthz
 say "Visitors come in, and keep coming"
 visitors http://shop.localhost:8080/cart http://api.localhost:8080/items >visitors.txt &
 visitors=$!
+sleep 2 # so that there is something to see in what they saw
 show curl -s http://shop.localhost:8080/cart
 
 say "Look before anything happens"
@@ -66,10 +72,12 @@ say "What staff get, with the pass"
 pass=$(noren status --pass --output json | sed -n 's/.*"pass":"\([^"]*\)".*/\1/p' | head -n 1)
 show curl -s -H "X-Noren-Pass: $pass" http://shop.localhost:8080/cart
 
+sleep 2
 say "Open again"
 show noren open --env demo
 show noren status
 
+sleep 2
 kill "$visitors"
 say "And the visitors, all the while:"
 failures=0

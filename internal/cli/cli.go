@@ -33,8 +33,9 @@ type World struct {
 	Registry *driver.Registry
 	Version  string
 	Now      func() time.Time
-	// Hook is passed to the engine; tests kill the process there.
-	Hook func(point string)
+	// Hook and Patience are passed to package control, for tests.
+	Hook     func(point string)
+	Patience time.Duration
 }
 
 // Main runs one command and returns its exit code.
@@ -191,7 +192,7 @@ func (a *app) control(ctx context.Context, cat *catalog.Catalog) (*control.Contr
 	if err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Hook: a.Hook})
+	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Hook: a.Hook, Patience: a.Patience})
 }
 
 // with runs f with a control that is closed afterwards.

@@ -139,8 +139,14 @@ func (a *app) closeCommand() *cobra.Command {
 	}
 	flags.add(c)
 	confirm.add(c)
+	a.addWait(c)
 	a.completeEnvironments(c)
 	return c
+}
+
+// addWait lets a person shorten every wait of a new run.
+func (a *app) addWait(c *cobra.Command) {
+	c.Flags().DurationVar(&a.Patience, "wait", a.Patience, "the longest to wait for anything (default: minutes, by what it is)")
 }
 
 func (a *app) planCommand() *cobra.Command {

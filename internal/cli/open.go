@@ -58,6 +58,7 @@ func (a *app) openCommand() *cobra.Command {
 	}
 	flags.add(c)
 	confirm.add(c)
+	a.addWait(c)
 	a.completeEnvironments(c)
 	return c
 }

@@ -81,7 +81,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		}
 		s.Service, s.Track = p.service.Name, s.ID
 		s.Title = "Is the application behind " + target + " up?"
-		s.Patience = healthPatience
+		s.Patience = readyPatience
 		entrance.Ready = append(entrance.Ready, s)
 	}
 	b.service(p, entrance)

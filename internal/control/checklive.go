@@ -20,7 +20,11 @@ func (c *Control) checkLive(ctx context.Context, env catalog.Environment, e *Env
 	if err != nil {
 		return err
 	}
-	session := c.session(planEnvironment(env))
+	pinned, err := c.planEnvironment(env)
+	if err != nil {
+		return err
+	}
+	session := c.session(pinned)
 	l := &liveCheck{Control: c, env: env, session: session, needs: make([][]action.Permission, len(services))}
 	if err := each(ctx, indexes(services), func(ctx context.Context, i int) error {
 		l.service(ctx, i, services[i], &e.Services[i])

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 	idlePatience   = 10 * time.Minute // a sync under way is waited for
 	applyPatience  = 2 * time.Minute
 	provePatience  = 5 * time.Minute
+	readyPatience  = time.Minute // before opening: is it up, or is it sick?
 	healthPatience = 15 * time.Minute
 )
 
@@ -98,7 +100,8 @@ func (x *planner) unheld() error {
 type planner struct {
 	*Control
 	req     CloseRequest
-	env     catalog.Environment
+	env     plan.Environment
+	bypass  catalog.Bypass
 	session *driver.Session
 	mark    string
 	pass    string
@@ -117,11 +120,15 @@ type place struct {
 }
 
 func newPlanner(ctx context.Context, c *Control, env catalog.Environment, req CloseRequest) (*planner, error) {
-	x := &planner{Control: c, req: req, env: env, mark: token(10), held: map[string]store.Lock{}}
+	x := &planner{Control: c, req: req, bypass: env.Bypass, mark: token(10), held: map[string]store.Lock{}}
 	if req.Pass || env.Bypass.Pass {
 		x.pass = token(24)
 	}
-	x.session = c.session(planEnvironment(env))
+	var err error
+	if x.env, err = c.planEnvironment(env); err != nil {
+		return nil, err
+	}
+	x.session = c.session(x.env)
 	locks, err := c.store.Locks(ctx)
 	for _, l := range locks {
 		x.held[l.Target] = l
@@ -129,8 +136,21 @@ func newPlanner(ctx context.Context, c *Control, env catalog.Environment, req Cl
 	return x, err
 }
 
-func planEnvironment(env catalog.Environment) plan.Environment {
-	return plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: env.Configs()}
+// planEnvironment is an environment as a plan keeps it: each driver's
+// configuration pinned, so that the run and its undo reach the same place.
+func (c *Control) planEnvironment(env catalog.Environment) (plan.Environment, error) {
+	pinned := plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: map[string]json.RawMessage{}}
+	dir, err := filepath.Abs(filepath.Dir(c.Catalog.File))
+	if err != nil {
+		return pinned, err
+	}
+	var errs []error
+	for name, section := range env.Drivers {
+		raw, err := c.Registry.Pinned(name, section.JSON, dir)
+		errs = append(errs, section.Fault("", err))
+		pinned.Drivers[name] = raw
+	}
+	return pinned, joined(errs)
 }
 
 // survey reads every entrance, side by side, and asks each driver how it would
@@ -169,7 +189,7 @@ func (x *planner) closing(p *place) edge.Closing {
 	mode, paths := x.mode(p.service)
 	return edge.Closing{
 		Mark: x.mark, Hosts: p.survey.Hosts, Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
-		Bypass: edge.Bypass{Sources: slices.Concat(x.env.Bypass.Sources, x.req.Sources), Pass: x.pass},
+		Bypass: edge.Bypass{Sources: slices.Concat(x.bypass.Sources, x.req.Sources), Pass: x.pass},
 		Page:   response(p.page, x.mark, p.survey.PageLimit),
 	}
 }
@@ -186,7 +206,7 @@ func (x *planner) mode(s catalog.Service) (edge.Mode, []string) {
 // compile turns proposals into stages, observing each target that would change.
 func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
-	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: planEnvironment(x.env), Until: x.req.Until,
+	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
@@ -203,7 +223,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	for _, s := range b.byStage[plan.StagePause] {
 		p.Locks = append(p.Locks, s.Target)
 	}
-	closing := &Closing{Plan: p}
+	closing := &Closing{Plan: x.hurried(p)}
 	for _, pl := range x.places {
 		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: pl.page, Limit: pl.survey.PageLimit})
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	Actor    string // "user@host"
 	// Hook is passed to the engine; tests kill the process there.
 	Hook func(point string)
+	// Patience, if not zero, is the longest that any step of a new plan waits;
+	// tests shorten it.
+	Patience time.Duration
 }
 
 // A Control answers requests on one catalog and one state directory.
@@ -272,6 +275,18 @@ func (c *Control) closedBy(r *run.Run, held map[string]string) []ClosedService {
 		closed = append(closed, cs)
 	}
 	return closed
+}
+
+// hurried bounds the patience of every step.
+func (c *Control) hurried(p *plan.Plan) *plan.Plan {
+	for _, stage := range p.Stages {
+		for i := range stage.Steps {
+			if s := &stage.Steps[i]; c.Patience > 0 {
+				s.Patience = min(s.Patience, c.Patience)
+			}
+		}
+	}
+	return p
 }
 
 func (c *Control) session(env plan.Environment) *driver.Session {

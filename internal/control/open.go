@@ -138,7 +138,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageReady, Steps: o.ready}, plan.Stage{Name: plan.StageOpen, Steps: open},
 		plan.Stage{Name: plan.StageResume, Steps: resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
 		plan.Stage{Name: plan.StageProve, Steps: o.proof})
-	return p, o.err
+	return c.hurried(p), o.err
 }
 
 // closingOf returns the closing whose receipts are to be taken back: the
@@ -289,7 +289,9 @@ func (o *opener) check(steps []plan.Step, stage plan.StageName, service, title, 
 		o.err = joined([]error{o.err, err})
 		return steps
 	}
-	s.Patience = healthPatience
+	if s.Patience = healthPatience; stage == plan.StageReady {
+		s.Patience = readyPatience
+	}
 	return append(steps, s)
 }
 

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -50,6 +51,25 @@ type Part[K any] func(d *Driver)
 // A Validator is a configuration that can tell what is wrong with it without
 // any I/O. Its errors name the fields.
 type Validator interface{ Validate() error }
+
+// A Pinner is a configuration that means different things at different places
+// or times: a relative path, "the current context". A plan keeps it pinned, so
+// that opening reaches what closing reached, wherever and whenever it is run.
+type Pinner interface {
+	// Pin makes paths absolute from dir, where the configuration's file is, and
+	// replaces what the surroundings decide by what they decide now. It asks
+	// no outside system.
+	Pin(dir string) error
+}
+
+// Absolute makes paths absolute from dir. Empty ones stay empty.
+func Absolute(dir string, paths ...*string) {
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+}
 
 // New makes a driver from its configuration type C, its connection type K and
 // its parts. connect does the first I/O, or none until the connection is used;

@@ -147,6 +147,27 @@ func (r *Registry) PageLimit(kind string, raw json.RawMessage) (limit int, known
 	return l.PageLimit(), true
 }
 
+// Pinned returns a driver's configuration pinned, as a plan keeps it; see
+// [Pinner].
+func (r *Registry) Pinned(name string, raw json.RawMessage, dir string) (json.RawMessage, error) {
+	d := r.Driver(name)
+	if d == nil {
+		return raw, nil
+	}
+	cfg := d.NewConfig()
+	if err := decodeStrict(raw, cfg); err != nil {
+		return nil, err
+	}
+	p, ok := cfg.(Pinner)
+	if !ok {
+		return raw, nil
+	}
+	if err := p.Pin(dir); err != nil {
+		return nil, err
+	}
+	return json.Marshal(cfg)
+}
+
 // A Session is the drivers of one environment, connected on first use. It is
 // safe for concurrent use.
 type Session struct {

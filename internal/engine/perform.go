@@ -17,10 +17,12 @@ import (
 	"github.com/noren-dev/noren/internal/store"
 )
 
-// Pauses between looks at something that is not yet as it should be.
+// Pauses between looks at something that is not yet as it should be, and
+// between looks for a signal meanwhile.
 const (
-	firstLook = 200 * time.Millisecond
-	lastLook  = 3 * time.Second
+	firstLook   = 50 * time.Millisecond
+	lastLook    = 3 * time.Second
+	signalEvery = 200 * time.Millisecond
 )
 
 // prepare observes every target that the run will change, compares each with
@@ -266,7 +268,7 @@ func refused(s plan.Step, v action.Verdict) error {
 func (x *execution) rest(ctx context.Context, d time.Duration, heed bool) (stop bool, err error) {
 	end := time.NewTimer(d)
 	defer end.Stop()
-	look := time.NewTicker(firstLook)
+	look := time.NewTicker(signalEvery)
 	defer look.Stop()
 	for {
 		over := false

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 )
 
@@ -22,6 +23,19 @@ func Contexts(kubeconfig string) (names []string, current string, err error) {
 		return nil, "", kubeconfigFault(Config{Kubeconfig: kubeconfig}, err)
 	}
 	return slices.Sorted(maps.Keys(raw.Contexts)), raw.CurrentContext, nil
+}
+
+// Pin makes kubeconfig absolute from dir, and an empty context the current one:
+// somebody may switch it between closing and opening. Where there is no
+// kubeconfig at all, as inside a cluster, both stay empty.
+func Pin(dir string, kubeconfig, context *string) error {
+	driver.Absolute(dir, kubeconfig)
+	if *context != "" {
+		return nil
+	}
+	_, current, err := Contexts(*kubeconfig)
+	*context = current
+	return err
 }
 
 func kubeconfigFault(cfg Config, err error) error {

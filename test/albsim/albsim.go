@@ -43,8 +43,9 @@ const resync = 200 * time.Millisecond
 
 // A Sim is a running simulator.
 type Sim struct {
-	client  kubernetes.Interface
-	classes lbc.Classes
+	client    kubernetes.Interface
+	classes   lbc.Classes
+	namespace string
 
 	mu       sync.Mutex
 	groups   map[string]*balancer
@@ -65,14 +66,15 @@ type balancer struct {
 // its targets count as healthy. The real one takes seconds to minutes.
 const Registering = 5
 
-// Start runs a simulator for the Ingresses of the classes until the test ends.
-func Start(t testing.TB, config *rest.Config, classes lbc.Classes) *Sim {
+// Start runs a simulator for the Ingresses of the classes in a namespace ("":
+// in all) until the test ends.
+func Start(t testing.TB, config *rest.Config, namespace string, classes lbc.Classes) *Sim {
 	t.Helper()
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatalf("albsim: %v", err)
 	}
-	s := &Sim{client: client, classes: classes, groups: map[string]*balancer{}, backends: map[string]string{}, frozen: map[string]string{}}
+	s := &Sim{client: client, classes: classes, namespace: namespace, groups: map[string]*balancer{}, backends: map[string]string{}, frozen: map[string]string{}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() {
@@ -130,7 +132,7 @@ func (s *Sim) run(ctx context.Context, t testing.TB) {
 	defer tick.Stop()
 	for {
 		changes := s.watch(ctx, last)
-		list, err := s.client.NetworkingV1().Ingresses("").List(ctx, metav1.ListOptions{})
+		list, err := s.client.NetworkingV1().Ingresses(s.namespace).List(ctx, metav1.ListOptions{})
 		if err == nil {
 			last = list.ResourceVersion
 			s.reconcile(ctx, list.Items)
@@ -152,7 +154,7 @@ func (s *Sim) watch(ctx context.Context, version string) <-chan struct{} {
 	if version == "" {
 		return changed
 	}
-	w, err := s.client.NetworkingV1().Ingresses("").Watch(ctx, metav1.ListOptions{ResourceVersion: version})
+	w, err := s.client.NetworkingV1().Ingresses(s.namespace).Watch(ctx, metav1.ListOptions{ResourceVersion: version})
 	if err != nil {
 		return changed
 	}
@@ -171,6 +173,7 @@ func (s *Sim) watch(ctx context.Context, version string) <-chan struct{} {
 func (s *Sim) reconcile(ctx context.Context, all []networkingv1.Ingress) {
 	members := map[string][]*networkingv1.Ingress{}
 	var leaving []*networkingv1.Ingress
+	frozen := map[string]bool{}
 	for i := range all {
 		ing := &all[i]
 		if _, ok := s.classes.Of(ing); !ok {
@@ -187,7 +190,7 @@ func (s *Sim) reconcile(ctx context.Context, all []networkingv1.Ingress) {
 		members[g.String()] = append(members[g.String()], ing)
 	}
 	for name, group := range members {
-		s.group(ctx, name, group)
+		frozen[name] = !s.group(ctx, name, group)
 	}
 	s.mu.Lock()
 	for name := range s.groups {
@@ -197,12 +200,14 @@ func (s *Sim) reconcile(ctx context.Context, all []networkingv1.Ingress) {
 	}
 	s.mu.Unlock()
 	for _, ing := range leaving {
-		s.finalizers(ctx, ing, nil)
+		if g, err := s.classes.Group(ing); err != nil || !frozen[g.String()] {
+			s.finalizers(ctx, ing, nil)
+		}
 	}
 }
 
-// group makes one load balancer follow its members.
-func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.Ingress) {
+// group makes one load balancer follow its members, and tells whether it could.
+func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.Ingress) bool {
 	for _, ing := range members {
 		finalizer := lbc.ImplicitFinalizer
 		if g, ok := strings.CutPrefix(name, "group "); ok {
@@ -214,7 +219,7 @@ func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.In
 	for _, p := range problems {
 		if p.Freezes() {
 			s.say(ctx, members, name, corev1.EventTypeWarning, p.Event, p.Reason)
-			return
+			return false
 		}
 	}
 	s.mu.Lock()
@@ -243,6 +248,7 @@ func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.In
 	b.targets = wanted
 	s.mu.Unlock()
 	s.say(ctx, members, name, corev1.EventTypeNormal, lbc.Reconciled, "Successfully reconciled")
+	return true
 }
 
 // targetGroup identifies a target group as the controller does: by the Ingress

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -103,47 +102,6 @@ func TestStaffStayInside(t *testing.T) {
 	}
 	s.noren(t, state, "open", "--confirm", "prod").must(t, 0)
 	s.same(t, before)
-}
-
-// TestKilledAtEveryPoint kills noren at each recorded point of a closing, runs
-// the same command again, and does the same with the opening. Whatever the
-// point, the cluster's objects end exactly as they were.
-func TestKilledAtEveryPoint(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	before := s.objects(t)
-	closeArgs := []string{"close", "--env", "prod", "--for", "30m", "--confirm", "prod"}
-	openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
-	reached := map[string]bool{}
-	for n := 1; ; n++ {
-		state := t.TempDir()
-		kill := []string{fmt.Sprintf("%s=%d", killAt, n)}
-		first := noren(t, s.dir, state, kill, closeArgs...)
-		last := first
-		if first.code == -1 {
-			last = s.noren(t, state, closeArgs...).must(t, 0)
-		}
-		if code, _ := s.get(t, "shop", "/"); code != 503 {
-			t.Fatalf("closed after a kill at point %d, and shop answers %d\n%s%s%s", n, code, first.err, last.out, last.err)
-		}
-		second := noren(t, s.dir, state, kill, openArgs...)
-		if second.code == -1 {
-			s.noren(t, state, openArgs...).must(t, 0)
-		}
-		s.same(t, before)
-		for _, r := range []result{first, second} {
-			if r.code == -1 {
-				_, point, _ := strings.Cut(strings.TrimSpace(r.err), ": ")
-				reached[point] = true
-			}
-		}
-		if first.code == 0 && second.code == 0 {
-			break
-		}
-	}
-	if len(reached) < 20 {
-		t.Errorf("only %d different points were reached: %v", len(reached), reached)
-	}
 }
 
 // TestTwoAtOnce starts two closings of one service at the same moment: one

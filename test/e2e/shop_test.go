@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,15 +12,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/noren-dev/noren/internal/driver/argocd/argotest"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
@@ -42,25 +45,59 @@ var (
 type shop struct {
 	server *testkube.Server
 	ns     string
+	class  string
 	dir    string
 	sim    *albsim.Sim
 	addr   map[string]string // host → where its load balancer listens
+	client dynamic.Interface // as admin
+	shopOptions
 }
 
-func newShop(t *testing.T) *shop {
+// shopOptions are what a test wants to be other than usual.
+type shopOptions struct {
+	server     *testkube.Server // the shared one if nil
+	crds       string
+	kubeconfig string
+	context    string
+	automated  string // solo's spec.syncPolicy.automated as YAML, "" for none
+	deaf       bool   // Argo CD's controller misses what happens
+	byHand     bool   // solo belongs to nobody
+	bypass     string // of the environment
+	web        string // more of the service shop
+	paths      string // of the Ingress web, as YAML
+	env        []string
+}
+
+func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	t.Helper()
-	server := testkube.Start(t)
-	server.InstallCRDs(t, testkube.ArgoCDCurrent)
-	s := &shop{server: server, ns: server.Namespace(t), dir: t.TempDir(), addr: map[string]string{}}
-	class := "alb-" + s.ns
-	s.sim = albsim.Start(t, server.Config(testkube.Admin), lbc.Classes{ByName: map[string]lbc.Class{class: {Name: class, Controller: lbc.ControllerLBC}}})
-	server.Apply(t, fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: %s}\nspec: {controller: ingress.k8s.aws/alb}\n", class))
+	s := &shop{dir: t.TempDir(), addr: map[string]string{}, shopOptions: shopOptions{crds: testkube.ArgoCDCurrent,
+		context: testkube.Admin, automated: "{prune: true, selfHeal: true}", bypass: "{sources: [203.0.113.0/24]}"}}
+	for _, f := range change {
+		f(&s.shopOptions)
+	}
+	if s.server = s.shopOptions.server; s.server == nil {
+		s.server = testkube.Start(t)
+	}
+	if s.kubeconfig == "" {
+		s.kubeconfig = s.server.Kubeconfig
+	}
+	s.server.InstallCRDs(t, s.crds)
+	s.ns = s.server.Namespace(t)
+	s.class = "alb-" + s.ns
+	var err error
+	if s.client, err = dynamic.NewForConfig(s.server.Config(testkube.Admin)); err != nil {
+		t.Fatal(err)
+	}
+	s.sim = albsim.Start(t, s.server.Config(testkube.Admin), s.ns, lbc.Classes{ByName: map[string]lbc.Class{s.class: {Name: s.class, Controller: lbc.ControllerLBC}}})
+	s.server.Apply(t, fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: %s}\nspec: {controller: ingress.k8s.aws/alb}\n", s.class))
 	for _, name := range []string{"web", "api", "other", "solo"} {
 		s.application(t, name)
-		server.Apply(t, s.manifest(name, class))
+		s.server.Apply(t, s.manifest(name))
 	}
-	server.Apply(t, fmt.Sprintf(argoApplication, s.ns))
-	s.argo(t)
+	if !s.byHand {
+		s.server.Apply(t, fmt.Sprintf(argoApplication, s.ns, s.syncPolicy()))
+		s.argo(t)
+	}
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
 		s.addr[s.host(host)] = s.sim.Address(t, group, 80)
@@ -69,13 +106,20 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
+func (s *shop) syncPolicy() string {
+	if s.automated == "" {
+		return "    syncOptions: [CreateNamespace=false]"
+	}
+	return "    automated: " + s.automated + "\n    syncOptions: [CreateNamespace=false]"
+}
+
 func (s *shop) group() string { return "g-" + s.ns }
 
 func (s *shop) host(name string) string { return name + "." + s.ns + ".example.com" }
 
 // application starts a real HTTP server and tells the cluster and the
 // simulator where it is.
-func (s *shop) application(t *testing.T, name string) {
+func (s *shop) application(t testing.TB, name string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s answers %s %s\n", name, r.Method, r.URL.Path)
 	}))
@@ -103,11 +147,13 @@ ports: [{name: "", port: 8080, protocol: TCP}]
 endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
 `
 
-func (s *shop) manifest(name, class string) string {
+func (s *shop) manifest(name string) string {
+	paths := fmt.Sprintf("          - {path: /, pathType: Prefix, backend: {service: {name: %s, port: {number: 80}}}}\n", name)
 	host, more := s.host(name), fmt.Sprintf("    alb.ingress.kubernetes.io/group.name: %s\n", s.group())
 	switch name {
 	case "web":
 		host = s.host("shop")
+		paths = cmp.Or(s.paths, paths)
 	case "solo":
 		more = fmt.Sprintf("    argocd.argoproj.io/tracking-id: solo:networking.k8s.io/Ingress:%s/solo\n", s.ns)
 	}
@@ -127,10 +173,7 @@ metadata:
     - host: %[4]s
       http:
         paths:
-          - path: /
-            pathType: Prefix
-            backend: {service: {name: %[1]s, port: {number: 80}}}
-`, name, s.ns, class, host, more)
+%[6]s`, name, s.ns, s.class, host, more, paths)
 }
 
 // argoApplication owns solo. It lives in the test's own namespace, as Argo CD
@@ -144,26 +187,21 @@ spec:
   source: {repoURL: https://example.com/git, path: solo, targetRevision: main}
   destination: {server: https://kubernetes.default.svc, namespace: %[1]s}
   syncPolicy:
-    automated: {prune: true, selfHeal: true}
-    syncOptions: [CreateNamespace=false]
+%[2]s
 `
 
 // argo starts a stand-in for Argo CD's controller, whose Git says what solo's
 // Ingress is: while automated sync is on, it reverts every edit.
-func (s *shop) argo(t *testing.T) {
-	client, err := dynamic.NewForConfig(s.server.Config(testkube.Admin))
+func (s *shop) argo(t testing.TB) {
+	live, err := s.client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), "solo", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	live, err := client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), "solo", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	git := &argotest.Manifests{Client: client}
+	git := &argotest.Manifests{Client: s.client}
 	desired := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
 		"metadata": map[string]any{"name": "solo", "namespace": s.ns}, "spec": live.Object["spec"]}}
 	git.Commit(s.ns+"/solo", "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
-	controller := &argotest.Controller{Client: client, Repository: git, Namespace: s.ns, Managed: []schema.GroupVersionResource{ingresses}}
+	controller := &argotest.Controller{Client: s.client, Repository: git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- controller.Run(ctx) }()
@@ -175,7 +213,7 @@ func (s *shop) argo(t *testing.T) {
 	})
 }
 
-func (s *shop) writeCatalog(t *testing.T) {
+func (s *shop) writeCatalog(t testing.TB) {
 	var resolve strings.Builder
 	for host, addr := range s.addr {
 		fmt.Fprintf(&resolve, "        \"%s:80\": %s\n", host, addr)
@@ -185,11 +223,11 @@ zone: Asia/Tokyo
 environments:
   prod:
     protected: true
-    kube: {kubeconfig: %[1]s, context: admin}
+    kube: {kubeconfig: %[1]s, context: %[4]s}
     argocd: {namespace: %[2]s}
     http:
       resolve:
-%[3]s    bypass: {sources: [203.0.113.0/24]}
+%[3]s    bypass: %[5]s
 teams:
   storefront: {contact: "#storefront"}
 services:
@@ -198,7 +236,7 @@ services:
     kind: web
     entrances: [{kind: kube/ingress, name: %[2]s/web}]
     health: [http://shop.%[2]s.example.com/healthz]
-  api:
+%[6]s  api:
     team: storefront
     kind: api
     entrances: [{kind: kube/ingress, name: %[2]s/api}]
@@ -208,10 +246,10 @@ services:
     kind: web
     entrances: [{kind: kube/ingress, name: %[2]s/solo}]
     health: [http://solo.%[2]s.example.com/healthz]
-`, s.server.Kubeconfig, s.ns, resolve.String()))
+`, s.kubeconfig, s.ns, resolve.String(), s.context, s.bypass, s.web))
 }
 
-func (s *shop) write(t *testing.T, name, text string) {
+func (s *shop) write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -221,34 +259,97 @@ func (s *shop) write(t *testing.T, name, text string) {
 // noren runs a command in the shop's directory.
 func (s *shop) noren(t testing.TB, state string, args ...string) result {
 	t.Helper()
-	return noren(t, s.dir, state, nil, args...)
+	return noren(t, s.dir, state, s.env, args...)
 }
 
-// get sends a request to a host's load balancer.
-func (s *shop) get(t testing.TB, host, path string, header ...string) (int, string) {
+// start begins a command in the shop's directory.
+func (s *shop) start(t testing.TB, state, env string, args ...string) *command {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	return start(t, s.dir, state, append(slices.Clone(s.env), env), args...)
+}
+
+// A question is a request to a load balancer.
+type question struct {
+	method, host, path string // by default GET of /
+	from               string // an address of this machine, 127.0.0.0/8
+	header             []string
+}
+
+// An answer is what a visitor sees.
+type answer struct {
+	code           int
+	body           string
+	kind, location string // Content-Type and Location
+}
+
+// ask sends a request, as a visitor with a new connection.
+func (s *shop) ask(ctx context.Context, q question) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.host(host)+path, nil)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(q.method, http.MethodGet), "http://"+q.host+cmp.Or(q.path, "/"), nil)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+	for i := 0; i+1 < len(q.header); i += 2 {
+		req.Header.Set(q.header[i], q.header[i+1])
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, s.addr[s.host(host)])
-	}}}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(cmp.Or(q.from, "127.0.0.1"))}}
+	client := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, s.addr[q.host])
+		}}}
 	resp, err := client.Do(req)
 	if err != nil {
-		t.Fatalf("GET %s%s: %v", host, path, err)
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, string(body), resp.Header.Get("Content-Type"), resp.Header.Get("Location")}, err
+}
+
+// get sends a GET to one of the shop's hosts.
+func (s *shop) get(t testing.TB, host, path string, header ...string) (int, string) {
+	t.Helper()
+	a, err := s.ask(t.Context(), question{host: s.host(host), path: path, header: header})
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("GET %s%s: %v", host, path, err)
 	}
-	return resp.StatusCode, string(body)
+	return a.code, a.body
+}
+
+// edit changes an object of the shop, as a colleague does.
+func (s *shop) edit(t testing.TB, gvr schema.GroupVersionResource, name string, change func(object map[string]any)) {
+	t.Helper()
+	objects := s.client.Resource(gvr).Namespace(s.ns)
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		object, err := objects.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		change(object.Object)
+		_, err = objects.Update(t.Context(), object, metav1.UpdateOptions{FieldManager: "kubectl-edit"})
+		return err
+	})
+	if err != nil {
+		t.Fatalf("edit %s %s: %v", gvr.Resource, name, err)
+	}
+}
+
+// until asks again and again whether something is so, and fails the test if
+// it does not come about.
+func until(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for !so() {
+		select {
+		case <-deadline:
+			t.Fatalf("it did not come about that %s", what)
+		case <-tick.C:
+		}
+	}
 }
 
 // objects is everything of the namespace that noren may touch, without what
@@ -275,7 +376,27 @@ func (s *shop) objects(t testing.TB) map[string]string {
 // same fails the test unless the objects are as they were.
 func (s *shop) same(t testing.TB, before map[string]string) {
 	t.Helper()
-	if d := cmp.Diff(before, maps.Clone(s.objects(t))); d != "" {
+	if d := gocmp.Diff(before, maps.Clone(s.objects(t))); d != "" {
 		t.Fatalf("objects are not as they were (-before +after):\n%s", d)
 	}
+}
+
+// unprovable sends noren's probes for solo to a server that is always open.
+func (s *shop) unprovable(t testing.TB) {
+	if _, there := s.addr["open"]; !there {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "always open") }))
+		t.Cleanup(server.Close)
+		s.addr["open"] = server.Listener.Addr().String()
+	}
+	s.rewrite(t, s.addr[s.host("solo")], s.addr["open"])
+}
+
+// rewrite replaces text in the catalog.
+func (s *shop) rewrite(t testing.TB, old, text string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(s.dir, "noren.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "noren.yaml", strings.ReplaceAll(string(raw), old, text))
 }

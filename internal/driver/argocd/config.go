@@ -1,6 +1,10 @@
 package argocd
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/noren-dev/noren/internal/kubeclient"
+)
 
 // defaultNamespace is where Argo CD keeps its Applications unless it was told
 // to look elsewhere, and where its manifests install it.
@@ -15,6 +19,15 @@ type Config struct {
 	// Namespace is that of Argo CD itself, "argocd" by default. Applications
 	// may live in others: actions name theirs.
 	Namespace string `json:"namespace,omitempty"`
+}
+
+// Pin makes the path absolute. The context is left to be inherited from the
+// driver kube, which pins it, unless only a kubeconfig is given here.
+func (c *Config) Pin(dir string) error {
+	if c.Kubeconfig == "" {
+		return nil
+	}
+	return kubeclient.Pin(dir, &c.Kubeconfig, &c.Context)
 }
 
 func (c Config) namespace() string {

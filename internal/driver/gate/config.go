@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 )
 
@@ -34,6 +35,12 @@ type Config struct {
 	// CAFile holds the certificates that vouch for an https admin address, in
 	// PEM. By default those of the system do.
 	CAFile string `json:"ca_file,omitempty"`
+}
+
+// Pin makes the paths absolute.
+func (c *Config) Pin(dir string) error {
+	driver.Absolute(dir, &c.TokenFile, &c.CAFile)
+	return nil
 }
 
 // Validate finds what is wrong without I/O.

@@ -32,6 +32,9 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// PageLimit says that a gate sends a page of any size.
+func (Options) PageLimit() int { return 0 }
+
 type entrance struct {
 	client  *client
 	door    string

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 )
 
@@ -30,6 +31,12 @@ type Config struct {
 	CAFile string `json:"ca_file,omitempty"`
 	// Timeout is for one request, as "5s", which is the default.
 	Timeout string `json:"timeout,omitempty"`
+}
+
+// Pin makes the path absolute.
+func (c *Config) Pin(dir string) error {
+	driver.Absolute(dir, &c.CAFile)
+	return nil
 }
 
 // Validate checks the configuration without I/O.

@@ -39,6 +39,9 @@ type Config struct {
 	Context string `json:"context,omitempty"`
 }
 
+// Pin makes the path absolute and names the current context.
+func (c *Config) Pin(dir string) error { return kubeclient.Pin(dir, &c.Kubeconfig, &c.Context) }
+
 // Driver is the driver of Kubernetes Ingresses.
 func Driver() *driver.Driver {
 	return driver.New(Name, "Ingresses of the AWS Load Balancer Controller", connect,
