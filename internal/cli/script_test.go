@@ -90,6 +90,7 @@ func TestScript(t *testing.T) {
 			"await":      cmdAwait,
 			"subst":      cmdSubst,
 			"http":       cmdHTTP,
+			"meddle":     cmdMeddle,
 			"killeach":   cmdKillEach,
 			"killat":     cmdKillAt,
 			"grab":       cmdGrab,

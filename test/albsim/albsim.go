@@ -51,6 +51,7 @@ type Sim struct {
 	groups   map[string]*balancer
 	backends map[string]string // "service shop/web:80" → "127.0.0.1:port"
 	frozen   map[string]string // group → reason
+	rounds   int               // how often it has reconciled
 }
 
 // A balancer is one simulated load balancer.
@@ -104,22 +105,48 @@ func (s *Sim) Backend(service, address string) {
 // a listener on port, and returns where it really listens.
 func (s *Sim) Address(t testing.TB, group string, port int) string {
 	t.Helper()
+	var address string
+	s.wait(t, func() bool {
+		b := s.groups[group]
+		if b == nil || b.servers[port] == nil {
+			return false
+		}
+		address = b.servers[port].Listener.Addr().String()
+		return true
+	}, func() string {
+		return fmt.Sprintf("no listener on port %d of %q; groups: %q", port, group, slices.Sorted(maps.Keys(s.groups)))
+	})
+	return address
+}
+
+// CatchUp waits until the load balancers follow the Ingresses as they are now.
+func (s *Sim) CatchUp(t testing.TB) {
+	t.Helper()
+	s.mu.Lock()
+	want := s.rounds + 2 // the round under way may have read before
+	s.mu.Unlock()
+	s.wait(t, func() bool { return s.rounds >= want }, func() string { return "it does not catch up" })
+}
+
+// wait asks again and again whether something is so.
+func (s *Sim) wait(t testing.TB, so func() bool, trouble func() string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		b := s.groups[group]
-		if b != nil && b.servers[port] != nil {
-			defer s.mu.Unlock()
-			return b.servers[port].Listener.Addr().String()
-		}
-		known := slices.Sorted(maps.Keys(s.groups))
+		done := so()
 		s.mu.Unlock()
+		if done {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("albsim: no listener on port %d of %q; groups: %q", port, group, known)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			t.Fatalf("albsim: %s", trouble())
 		case <-tick.C:
 		}
 	}
@@ -136,6 +163,9 @@ func (s *Sim) run(ctx context.Context, t testing.TB) {
 		if err == nil {
 			last = list.ResourceVersion
 			s.reconcile(ctx, list.Items)
+			s.mu.Lock()
+			s.rounds++
+			s.mu.Unlock()
 		} else if ctx.Err() == nil {
 			t.Logf("albsim: %v", err)
 		}

@@ -42,13 +42,13 @@ func TestKilledWhileGoingBack(t *testing.T) {
 	eachPoint(t, 12, func(t *testing.T, s *shop, n int, reached func(result)) bool {
 		s.unprovable(t)
 		args := []string{"close", "--env", "prod", "--for", "30m", "--confirm", "prod"}
-		state := t.TempDir()
-		first := noren(t, s.dir, state, []string{patience + "=300ms", fmt.Sprintf("%s=%d after run.undoing", killAt, n)}, args...)
+		state, short := t.TempDir(), patience+"=300ms"
+		first := noren(t, s.dir, state, []string{short, fmt.Sprintf("%s=%d after run.undoing", killAt, n)}, args...)
 		if reached(first); first.code != -1 {
 			first.must(t, 10)
 			return false
 		}
-		s.noren(t, state, args...).must(t, 10).says(t, "every change of this run was taken back")
+		noren(t, s.dir, state, []string{short}, args...).must(t, 10).says(t, "every change of this run was taken back")
 		return true
 	})
 }

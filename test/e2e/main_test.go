@@ -6,6 +6,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -31,8 +32,13 @@ const (
 	patience = "NOREN_TEST_PATIENCE"
 )
 
+// atOnce is how many tests run side by side: they wait more than they work.
+const atOnce = 8
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asNoren) == "" {
+		flag.Parse()
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce)) // a flag that every test binary has
 		os.Exit(m.Run())
 	}
 	hooks := []func(string){dieAt(os.Getenv(killAt)), waitAt(os.Getenv(holdAt))}

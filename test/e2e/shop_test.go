@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -399,4 +400,13 @@ func (s *shop) rewrite(t testing.TB, old, text string) {
 		t.Fatal(err)
 	}
 	s.write(t, "noren.yaml", strings.ReplaceAll(string(raw), old, text))
+}
+
+func mustURL(t testing.TB, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse("http://x" + raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

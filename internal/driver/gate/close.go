@@ -10,6 +10,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/gate/gateapi"
 )
 
@@ -58,8 +59,15 @@ func (d *closeChange) Observe(ctx context.Context) (*DoorState, error) {
 	return stateOf(door), nil
 }
 
-// Propose implements driver.Typed.
-func (d *closeChange) Propose(*DoorState) (*DoorState, error) {
+// Propose implements driver.Typed. A door that another run closed is not closed
+// over: that run would find its page gone, and opening would bring it back.
+func (d *closeChange) Propose(from *DoorState) (*DoorState, error) {
+	if from != nil && from.Closing != nil && from.Closing.Mark != d.params.Closing.Mark {
+		return nil, &fault.Fault{Code: fault.Locked, Summary: "door is closed by another run",
+			Detail: fmt.Sprintf("Door %s of the gate at %s shows the page %s, which no run of this state directory put up: it was closed from another machine or account. Open it from there.",
+				d.params.Door, d.client.admin, from.Closing.Mark),
+			Try: []string{"noren status"}}
+	}
 	return &DoorState{Closing: &d.params.Closing}, nil
 }
 

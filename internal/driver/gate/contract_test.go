@@ -1,34 +1,42 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/action/actiontest"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/gate/gateapi"
 )
 
-// TestContract runs gate/door.close against a real gate: a door that is open,
-// and one that an earlier closing has closed already.
+// TestContract runs gate/door.close against a real gate.
 func TestContract(t *testing.T) {
-	t.Run("open door", func(t *testing.T) {
-		actiontest.Exercise(t, harness(nil))
-	})
-	t.Run("closed door", func(t *testing.T) {
-		earlier := &gateapi.Closed{Closing: closingOf("earlier")}
-		actiontest.Exercise(t, harness(earlier))
-	})
+	actiontest.Exercise(t, harness())
 }
 
-func harness(was *gateapi.Closed) actiontest.Harness {
+// A door that another run closed is not closed over.
+func TestClosedByAnotherRun(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	turn(t, s.client(t), "web", &gateapi.Closed{Closing: closingOf("earlier")})
+	change := &closeChange{client: s.client(t), params: CloseParams{Door: "web", Closing: closingOf("ours")}}
+	from, err := change.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := change.Propose(from); !errors.Is(err, &fault.Fault{Code: fault.Locked}) || !strings.Contains(err.Error(), "earlier") {
+		t.Errorf("Propose over another run's page: %v", err)
+	}
+}
+
+func harness() actiontest.Harness {
 	return actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 		s := startServer(t)
 		c, colleague := s.client(t), s.client(t)
-		if was != nil {
-			turn(t, colleague, "web", was)
-		}
 		change := &closeChange{client: c, params: CloseParams{Door: "web", Closing: closingOf("ours")}}
 		in := driver.Bare[DoorState](change)
 		beside := 0

@@ -64,8 +64,8 @@ func plain(v any) any {
 
 // occupied is the answer where something of noren's stands already.
 func occupied(name string) error {
-	return &fault.Fault{Code: fault.Drift, Summary: "page of another closing found",
-		Detail: fmt.Sprintf("On %s there is a page that this plan did not put up. An earlier closing may not have been opened.", name),
+	return &fault.Fault{Code: fault.Locked, Summary: "closed by another run",
+		Detail: fmt.Sprintf("On %s there is a page that no run of this state directory put up: it was closed from another machine or account, which its annotation %s names. Open it from there.", name, MarkAnnotation),
 		Try:    []string{"noren status"}, Err: action.ErrDrift}
 }
 
