@@ -11,7 +11,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/noren-demo.XXXXXX")
 cleanup() {
   local status=$?
   trap - EXIT INT TERM
-  kill $(jobs -p) 2>/dev/null || true
+  jobs -p | xargs -r kill 2>/dev/null || true
   wait 2>/dev/null || true
   rm -rf "$work"
   exit "$status"

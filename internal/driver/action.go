@@ -48,18 +48,20 @@ type Typed[F any] interface {
 	Apply(ctx context.Context, from, to *F) error
 }
 
-// The typed forms of the optional abilities; see package action.
-type (
-	TypedWaiter[F any] interface {
-		Settled(ctx context.Context, want *F) (action.Verdict, error)
-	}
-	TypedDescriber[F any] interface {
-		Describe(from, to *F) action.Description
-	}
-	TypedMarker[F any] interface {
-		Marked(m action.Mark) Typed[F]
-	}
-)
+// TypedWaiter is action.Waiter with the state as a Go type.
+type TypedWaiter[F any] interface {
+	Settled(ctx context.Context, want *F) (action.Verdict, error)
+}
+
+// TypedDescriber is action.Describer with the states as a Go type.
+type TypedDescriber[F any] interface {
+	Describe(from, to *F) action.Description
+}
+
+// TypedMarker is action.Marker for a change with the state as a Go type.
+type TypedMarker[F any] interface {
+	Marked(m action.Mark) Typed[F]
+}
 
 // Targeted names what a check or an effect is about.
 type Targeted interface{ Target() string }

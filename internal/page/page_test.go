@@ -339,7 +339,7 @@ func FuzzContent(f *testing.F) {
 		for kind, build := range map[string]func(Content, int) (Page, error){"HTML": HTML, "JSON": JSON} {
 			p, err := build(c, budget)
 			if err != nil {
-				invalidFault(t, err)
+				_ = invalidFault(t, err)
 				continue
 			}
 			if budget > 0 && len(p.Body) > budget {
@@ -484,7 +484,7 @@ func TestNeverOverBudget(t *testing.T) {
 				case fitted:
 					t.Fatalf("%s %s: fitted less than %d, and now: %v", g.name, kind, budget, err)
 				default:
-					invalidFault(t, err)
+					_ = invalidFault(t, err)
 				}
 			}
 			if !fitted {

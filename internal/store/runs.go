@@ -178,7 +178,7 @@ func collect[T any](ctx context.Context, s *Store, query string, args []any, sca
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // its error is that of rows.Err
 	var all []T
 	for rows.Next() {
 		v, err := scan(rows)

@@ -21,6 +21,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,10 @@ type balancer struct {
 // Registering is how many requests a new target group answers with 503 before
 // its targets count as healthy. The real one takes seconds to minutes.
 const Registering = 5
+
+// NoTarget is the header of answers that a target group without healthy
+// targets gives.
+const NoTarget = "X-Albsim-No-Target"
 
 // Start runs a simulator for the Ingresses of the classes in a namespace ("":
 // in all) until the test ends.
@@ -284,12 +289,12 @@ func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.In
 // targetGroup identifies a target group as the controller does: by the Ingress
 // and the Service's port, so that two Ingresses never share one.
 func targetGroup(r edge.Rule) string {
-	words := strings.Fields(r.Name)
-	if len(words) > 1 {
-		return words[1] + " " + r.Action.Backend
-	}
-	return r.Action.Backend
+	return ingressIn.FindString(r.Name) + " " + r.Action.Backend
 }
+
+// ingressIn finds the Ingress in a rule's name: "ingress shop/web rules[0]…",
+// also in noren's own, "noren: closed (ingress shop/noren-web-closed …)".
+var ingressIn = regexp.MustCompile(`ingress [^\s/]+/[^\s)]+`)
 
 func (s *Sim) finalizers(ctx context.Context, ing *networkingv1.Ingress, want []string) {
 	if slices.Equal(ing.Finalizers, want) {
@@ -356,6 +361,7 @@ func (s *Sim) serve(b *balancer, port int) http.Handler {
 		case d.Action.Kind == edge.Redirect:
 			http.Redirect(w, r, d.Action.Location, d.Action.Status)
 		case refuse || address == "":
+			w.Header().Set(NoTarget, "1")
 			http.Error(w, "no healthy target for "+d.Action.Backend, http.StatusServiceUnavailable)
 		default:
 			httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address}).ServeHTTP(w, r)

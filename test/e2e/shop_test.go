@@ -281,6 +281,7 @@ type answer struct {
 	code           int
 	body           string
 	kind, location string // Content-Type and Location
+	noTarget       bool   // its target group has no healthy target
 }
 
 // ask sends a request, as a visitor with a new connection.
@@ -306,7 +307,7 @@ func (s *shop) ask(ctx context.Context, q question) (answer, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, string(body), resp.Header.Get("Content-Type"), resp.Header.Get("Location")}, err
+	return answer{resp.StatusCode, string(body), resp.Header.Get("Content-Type"), resp.Header.Get("Location"), resp.Header.Get(albsim.NoTarget) != ""}, err
 }
 
 // get sends a GET to one of the shop's hosts.

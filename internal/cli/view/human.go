@@ -243,7 +243,7 @@ func problem(p *run.Problem) string {
 }
 
 // Ended says how a run ended.
-func (h Human) Ended(r *run.Run, now time.Time) {
+func (h Human) Ended(r *run.Run, _ time.Time) {
 	took := ""
 	if !r.Started.IsZero() && !r.Ended.IsZero() {
 		took = fmt.Sprintf(" in %.1f s", r.Ended.Sub(r.Started).Seconds())

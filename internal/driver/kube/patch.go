@@ -153,7 +153,7 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	case to == nil:
 		return fmt.Errorf("%s: noren does not delete it; its receipt is not one of this action", c.name())
 	}
-	body, err := c.operations(ing, from, to)
+	body, err := c.operations(ing, to)
 	if err != nil {
 		return err
 	}
@@ -168,12 +168,12 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	return err
 }
 
-// operations is the JSON Patch from one state to the other, on the object as
-// it was just read. Every operation is behind a test of what it changes.
-func (c *patch) operations(ing *networkingv1.Ingress, from, to *Patched) ([]byte, error) {
+// operations is the JSON Patch that brings the object, as it was just read, to
+// a state. Every operation is behind a test of what it changes.
+func (c *patch) operations(ing *networkingv1.Ingress, to *Patched) ([]byte, error) {
 	p := &kubeclient.Patch{}
 	p.Test("/metadata/uid", ing.UID)
-	annotations, err := c.annotationsOf(ing, to)
+	annotations, err := c.annotationsOf(to)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (c *patch) operations(ing *networkingv1.Ingress, from, to *Patched) ([]byte
 }
 
 // annotationsOf are noren's annotations in the state to, the mark included.
-func (c *patch) annotationsOf(ing *networkingv1.Ingress, to *Patched) (map[string]string, error) {
+func (c *patch) annotationsOf(to *Patched) (map[string]string, error) {
 	out := maps.Clone(to.Annotations)
 	if out == nil {
 		out = map[string]string{}

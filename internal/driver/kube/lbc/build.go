@@ -226,7 +226,7 @@ func (b *builder) listener(port int, l *listening, redirectPort int) edge.Listen
 	out.Default = b.defaultAction(l)
 	var rules []rule
 	for _, ing := range l.members {
-		rules = append(rules, b.rules(ing, l.scheme)...)
+		rules = append(rules, b.rules(ing)...)
 	}
 	for _, r := range optimise(port, l.scheme, rules) {
 		b.checkLimits(r)

@@ -21,7 +21,7 @@ type rule struct {
 }
 
 // rules builds the rules of one member for a listener, in order.
-func (b *builder) rules(ing *networkingv1.Ingress, scheme string) []rule {
+func (b *builder) rules(ing *networkingv1.Ingress) []rule {
 	var out []rule
 	for i, r := range ing.Spec.Rules {
 		if r.HTTP == nil {
