@@ -40,6 +40,7 @@ until_answers() { # URL: the applications and the gate need a moment to start
 (cd "$root" && go build -o "$work/bin/" ./cmd/noren ./examples/demo/apps ./examples/demo/visitors)
 cp "$source/noren.yaml" "$source/gate.yaml" "$work/"
 cd "$work"
+exec </dev/null # on a terminal noren would ask, and there is nobody to answer
 export PATH="$work/bin:$PATH" NOREN_STATE_DIR="$work/state/noren" NOREN_CONFIG="$work/noren.yaml"
 
 say "A web shop and a JSON API, behind noren's gate (in $work)"

@@ -3,14 +3,15 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
-	"github.com/noren-dev/noren/internal/plan"
 )
 
 // checkLive asks the systems of one environment: is every entrance there and
@@ -25,7 +26,7 @@ func (c *Control) checkLive(ctx context.Context, env catalog.Environment, e *Env
 		return err
 	}
 	session := c.session(pinned)
-	l := &liveCheck{Control: c, env: env, session: session, needs: make([][]action.Permission, len(services))}
+	l := &liveCheck{Control: c, env: env, session: session, needs: make([][]action.Permission, len(services)), denied: make([]error, len(services))}
 	if err := each(ctx, indexes(services), func(ctx context.Context, i int) error {
 		l.service(ctx, i, services[i], &e.Services[i])
 		return ctx.Err()
@@ -41,6 +42,7 @@ type liveCheck struct {
 	env     catalog.Environment
 	session *driver.Session
 	needs   [][]action.Permission // by service
+	denied  []error               // by service: why its entrances could not be read
 }
 
 // service plans the service's closing, which reads all that a closing would
@@ -53,7 +55,8 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 	}
 	x.session = l.session
 	if err := x.survey(ctx, []catalog.Service{s}); err != nil {
-		out.Problems = append(out.Problems, err)
+		l.needs[i] = l.entranceNeeds(ctx, s)
+		l.problem(i, out, err)
 		return
 	}
 	for _, p := range x.places {
@@ -64,7 +67,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 	}
 	closing, err := x.compile(ctx)
 	if err != nil {
-		out.Problems = append(out.Problems, err)
+		l.problem(i, out, err)
 	} else {
 		for _, service := range closing.Plan.Services {
 			for _, e := range service.Entrances {
@@ -77,43 +80,57 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 			}
 		}
 	}
-	// Permissions are asked for even where a target could not be read: a
-	// missing one may be why.
-	b := &builder{planner: x, plan: &plan.Plan{}}
-	for _, p := range x.places {
-		if b.place(ctx, p) != nil {
-			return // compile has said why
-		}
-	}
-	l.needs[i] = l.required(ctx, b)
+	l.needs[i] = l.required(ctx, x.places)
 	l.health(ctx, s, out)
 }
 
-// required lists what the steps of a closing and of its opening need.
-func (l *liveCheck) required(ctx context.Context, b *builder) []action.Permission {
+// problem files what is wrong with a service. A refusal waits until it is known
+// what else is refused: that is said, and granted, at once.
+func (l *liveCheck) problem(i int, out *ServiceCheck, err error) {
+	if errors.Is(err, &fault.Fault{Code: fault.Denied}) {
+		l.denied[i] = err
+		return
+	}
+	out.Problems = append(out.Problems, err)
+}
+
+// required lists what a closing and its opening need, also where a target
+// could not be read: a missing permission may be why.
+func (l *liveCheck) required(ctx context.Context, places []*place) []action.Permission {
 	var need []action.Permission
-	ask := func(name string, params json.RawMessage) {
-		in, err := l.session.Action(ctx, name, params)
-		if err == nil && in.Requirer != nil {
+	ask := func(call driver.Call) {
+		params, err := json.Marshal(call.Params)
+		if err != nil {
+			return
+		}
+		if in, err := l.session.Action(ctx, call.Action, params); err == nil && in.Requirer != nil {
 			need = append(need, in.Requirer.Requires()...)
 		}
 	}
-	for _, steps := range b.byStage {
-		for _, s := range steps {
-			ask(s.Action, s.Params)
+	for _, p := range places {
+		for _, call := range slices.Concat(p.proposal.Checks, p.proposal.Calls, p.proposal.Ready) {
+			ask(call)
 		}
-	}
-	for _, s := range b.byStage[plan.StagePause] {
-		system, _, _ := strings.Cut(s.Action, "/")
-		for _, c := range afterResumeCalls {
-			ask(system+"/"+c.action, s.Params)
-		}
-	}
-	for _, s := range b.plan.Services {
-		for _, e := range s.Entrances {
-			for _, r := range e.Ready {
-				ask(r.Action, r.Params)
+		if o := p.survey.Owner; o != nil && p.proposal.EditsOwned {
+			for _, name := range []string{"app.owner", "app.idle", "app.pause"} {
+				ask(ownerCall(*o, name))
 			}
+			for _, c := range afterResumeCalls {
+				ask(ownerCall(*o, c.action))
+			}
+		}
+	}
+	return need
+}
+
+// entranceNeeds lists what the entrances of a service may need, where they
+// could not be read.
+func (l *liveCheck) entranceNeeds(ctx context.Context, s catalog.Service) []action.Permission {
+	var need []action.Permission
+	for _, e := range s.Entrances {
+		opened, err := l.session.Entrance(ctx, e.Kind, e.Name, e.Options.JSON)
+		if r, ok := opened.(action.Requirer); ok && err == nil {
+			need = append(need, r.Requires()...)
 		}
 	}
 	return need
@@ -162,7 +179,7 @@ func (l *liveCheck) permissions(ctx context.Context, e *EnvironmentCheck) error 
 	}
 	refusals, err := l.session.Refusals(ctx, all)
 	if err != nil {
-		e.Problems = append(e.Problems, err)
+		e.Problems = append(e.Problems, unread("what noren is permitted", e.Name, err))
 		return nil
 	}
 	grants := map[string]bool{}
@@ -190,6 +207,8 @@ func (l *liveCheck) permissions(ctx context.Context, e *EnvironmentCheck) error 
 		case len(lacks) > 0:
 			s.Problems = append(s.Problems, &fault.Fault{Code: fault.Denied, Summary: "permission is missing",
 				Detail: fmt.Sprintf("%s in %s: %s may not\n  %s", s.Name, e.Name, e.Identity, strings.Join(lacks, "\n  "))})
+		case l.denied[i] != nil:
+			s.Problems = append(s.Problems, l.denied[i])
 		case len(need) > 0:
 			s.Facts = append(s.Facts, "permitted")
 		}

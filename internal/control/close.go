@@ -171,7 +171,7 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 			return p.entrance.Options.Fault("", err)
 		}
 		if p.survey, err = e.Survey(ctx); err != nil {
-			return err
+			return unread(p.entrance.Kind+" "+p.entrance.Name, x.env.Name, err)
 		}
 		if p.page, err = x.pageOf(p.service, p.survey.PageLimit); err != nil {
 			return err

@@ -115,7 +115,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
 		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
-	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment)}
+	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
 	}
@@ -137,7 +137,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageReady, Steps: o.ready}, plan.Stage{Name: plan.StageOpen, Steps: open},
 		plan.Stage{Name: plan.StageResume, Steps: resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
-		plan.Stage{Name: plan.StageProve, Steps: o.proof})
+		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
 	return c.hurried(p), o.err
 }
 
@@ -202,7 +202,7 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		case side == Theirs:
 			mu.Lock()
 			defer mu.Unlock()
-			drop[s.ID] = true
+			drop[s.ID], o.left[s.Service] = true, true
 			o.plan.AddNote(driver.Note{Warn: true, Text: "Left as someone else changed it; noren does not restore it."}, s.Target)
 			return nil
 		default:
@@ -253,7 +253,19 @@ type opener struct {
 	session *driver.Session
 	ready   []plan.Step
 	proof   []plan.Step
+	left    map[string]bool // services of which a target stays as someone else left it
 	err     error
+}
+
+// proofs are the proofs of the opening. Where a target stays as someone else
+// left it, noren says once what customers see, and does not wait for more.
+func (o *opener) proofs() []plan.Step {
+	for i := range o.proof {
+		if s := &o.proof[i]; o.left[s.Service] {
+			s.Optional, s.Patience = true, 0
+		}
+	}
+	return o.proof
 }
 
 // service adds a closed service: is it well behind the curtain, and did it
@@ -313,6 +325,7 @@ func (o *opener) step(stage plan.StageName, n int, service, title string, call d
 // Git comes back. The first part of their names is the driver's.
 var afterResumeCalls = [...]struct{ action, title string }{
 	{"app.refresh", "Ask for a fresh comparison with Git: "},
+	{"app.compared", "Compared with Git: "}, // before it, what the owner says of the sync is old
 	{"app.sync", "Sync, if still out of step with Git: "},
 	{"app.settled", "Git's state is back: "},
 }

@@ -84,6 +84,21 @@ func (g guardedMarker) Marked(m action.Mark) action.Change {
 	return guardedChange{g.Marker.Marked(m)}
 }
 
+type guardedEntrance struct{ Entrance }
+
+func (g guardedEntrance) Survey(ctx context.Context) (*Survey, error) {
+	return retried(ctx, g.Entrance.Survey)
+}
+
+// Requires lists what surveying, closing and opening the entrance may need, as
+// far as that is known before it is read.
+func (g guardedEntrance) Requires() []action.Permission {
+	if r, ok := g.Entrance.(action.Requirer); ok {
+		return r.Requires()
+	}
+	return nil
+}
+
 // retried calls f until it ends with anything but ErrUnavailable, its tries
 // are used up, or ctx is done.
 func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {

@@ -267,7 +267,11 @@ func (s *Session) Entrance(ctx context.Context, kind, name string, options json.
 			if err != nil {
 				return nil, err
 			}
-			return e.open(conn, name, options)
+			opened, err := e.open(conn, name, options)
+			if err != nil {
+				return nil, err
+			}
+			return guardedEntrance{opened}, nil
 		}
 	}
 	return nil, &fault.Fault{Code: fault.Invalid, Summary: "unknown kind of entrance",

@@ -115,7 +115,9 @@ func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance
 	if err != nil {
 		return outcome{}, err
 	}
-	if r.From.Equal(r.To) {
+	// A target that somebody put back by hand may still carry the mark, which
+	// an undo takes away.
+	if r.From.Equal(r.To) && s.Undoes == "" {
 		return x.stepDone(ctx, s, nil, true)
 	}
 	x.hook("apply " + s.ID)

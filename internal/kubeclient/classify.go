@@ -132,6 +132,8 @@ func deniedFault(err error, s metav1.Status, what string) error {
 		in = "in namespace " + namespace
 	}
 	f.Detail = fmt.Sprintf("Cannot %s: %q may not %s %s %s.", what, user, verb, resource, in)
-	f.Try = []string{Grant(user, []action.Permission{{Verb: verb, Resource: resource, Namespace: namespace}})}
+	name := strings.NewReplacer("/", "-").Replace("noren-" + verb + "-" + m[3])
+	f.Try = []string{grantAs(name, user, []action.Permission{{Verb: verb, Resource: resource, Namespace: namespace}}),
+		"noren check --live   # prints all that noren needs, at once"}
 	return f
 }

@@ -14,24 +14,30 @@ import (
 // with its binding for each namespace, a ClusterRole with its binding for what
 // is needed in every namespace. Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 func Grant(identity string, need []action.Permission) string {
+	return grantAs("noren", identity, need)
+}
+
+// grantAs is Grant with roles of that name: applying roles of one name after
+// another replaces the first.
+func grantAs(name, identity string, need []action.Permission) string {
 	byNamespace := map[string][]action.Permission{}
 	for _, p := range need {
 		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)
 	}
 	var documents []string
 	for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
-		documents = append(documents, role(namespace, byNamespace[namespace]), binding(identity, namespace))
+		documents = append(documents, role(name, namespace, byNamespace[namespace]), binding(name, identity, namespace))
 	}
 	return strings.Join(documents, "---\n")
 }
 
-func role(namespace string, need []action.Permission) string {
+func role(name, namespace string, need []action.Permission) string {
 	var b strings.Builder
 	kind, in := "ClusterRole", ""
 	if namespace != "" {
 		kind, in = "Role", ", namespace: "+namespace
 	}
-	fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: noren%s}\nrules:\n", kind, in)
+	fmt.Fprintf(&b, "apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: %s%s}\nrules:\n", kind, name, in)
 	for _, r := range rules(need) {
 		fmt.Fprintf(&b, "- apiGroups: [%q]\n  resources: [%q]\n", r.group, r.resource)
 		if r.name != "" {
@@ -42,14 +48,14 @@ func role(namespace string, need []action.Permission) string {
 	return b.String()
 }
 
-func binding(identity, namespace string) string {
+func binding(name, identity, namespace string) string {
 	kind, of, in := "ClusterRoleBinding", "ClusterRole", ""
 	if namespace != "" {
 		kind, of, in = "RoleBinding", "Role", ", namespace: "+namespace
 	}
-	return fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: noren%s}\n"+
-		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: noren}\nsubjects:\n- %s\n",
-		kind, in, of, subject(identity))
+	return fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: %s%s}\n"+
+		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\nsubjects:\n- %s\n",
+		kind, name, in, of, name, subject(identity))
 }
 
 // subject tells a service account's user name from a person's.

@@ -20,7 +20,8 @@ import (
 const reviewsAtOnce = 16
 
 // Refusals asks the API server which of the permissions the present identity
-// lacks. Every refusal carries the same YAML, which grants all of them.
+// lacks. Every refusal carries the same YAML. It grants all that is needed and
+// not only what is missing: applied after an earlier one, it replaces it.
 func (c *Client) Refusals(ctx context.Context, need []action.Permission) ([]driver.Refusal, error) {
 	need = distinct(need)
 	identity, err := c.Identity(ctx)
@@ -46,12 +47,21 @@ func (c *Client) Refusals(ctx context.Context, need []action.Permission) ([]driv
 			missing = append(missing, p)
 		}
 	}
-	grant := Grant(identity, missing)
+	grant := grantAs(roleName(need), identity, need)
 	out := make([]driver.Refusal, len(missing))
 	for i, p := range missing {
 		out[i] = driver.Refusal{Permission: p, Identity: identity, Grant: grant}
 	}
 	return out, nil
+}
+
+// roleName keeps the roles of several drivers apart, which may be in one
+// namespace: "noren", "noren-argocd".
+func roleName(need []action.Permission) string {
+	if len(need) == 0 || need[0].System == "" || need[0].System == "kube" {
+		return "noren"
+	}
+	return "noren-" + need[0].System
 }
 
 // Identity is the user name by which the API server knows noren. Servers

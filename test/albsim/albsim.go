@@ -253,7 +253,7 @@ func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.In
 	front, problems := lbc.Build(members, lbc.Options{Classes: s.classes})
 	for _, p := range problems {
 		if p.Freezes() {
-			s.say(ctx, members, name, corev1.EventTypeWarning, p.Event, p.Reason)
+			s.say(ctx, members, name, corev1.EventTypeWarning, p.Event, "Failed build model due to ingress: "+p.Ingress+": "+p.Reason)
 			return false
 		}
 	}

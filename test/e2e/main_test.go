@@ -41,7 +41,10 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", strconv.Itoa(atOnce)) // a flag that every test binary has
 		os.Exit(m.Run())
 	}
-	hooks := []func(string){dieAt(os.Getenv(killAt)), waitAt(os.Getenv(holdAt))}
+	hooks := []func(string){dieAt(os.Getenv(killAt))}
+	for text := range strings.Lines(os.Getenv(holdAt)) {
+		hooks = append(hooks, waitAt(strings.TrimSuffix(text, "\n")))
+	}
 	short, _ := time.ParseDuration(os.Getenv(patience)) // zero if it is not set
 	os.Exit(cli.Main(context.Background(), cli.World{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Registry: all.Registry(), Version: "test", Now: time.Now, Patience: short, Hook: func(point string) {
@@ -77,7 +80,8 @@ func dieAt(text string) func(string) {
 }
 
 // waitAt returns a hook that waits at the first point that begins with the
-// words given, "ADDRESS POINT", until the test lets it go.
+// words given, "ADDRESS POINT", until the test lets it go. Several may be given
+// in lines.
 func waitAt(text string) func(string) {
 	address, at, ok := strings.Cut(text, " ")
 	if !ok {

@@ -102,7 +102,9 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
 		s.addr[s.host(host)] = s.sim.Address(t, group, 80)
+		s.settled(t, question{host: s.host(host)}) // in the group, later members' targets register first
 	}
+	s.sim.CatchUp(t) // all finalizers are there
 	s.writeCatalog(t)
 	return s
 }
@@ -156,6 +158,9 @@ func (s *shop) manifest(name string) string {
 		host = s.host("shop")
 		paths = cmp.Or(s.paths, paths)
 	case "solo":
+		if more = ""; s.byHand {
+			break
+		}
 		more = fmt.Sprintf("    argocd.argoproj.io/tracking-id: solo:networking.k8s.io/Ingress:%s/solo\n", s.ns)
 	}
 	return fmt.Sprintf(`
@@ -396,11 +401,16 @@ func (s *shop) unprovable(t testing.TB) {
 // rewrite replaces text in the catalog.
 func (s *shop) rewrite(t testing.TB, old, text string) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(s.dir, "noren.yaml"))
+	s.write(t, "noren.yaml", strings.ReplaceAll(s.text(t, "noren.yaml"), old, text))
+}
+
+func (s *shop) text(t testing.TB, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(s.dir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.write(t, "noren.yaml", strings.ReplaceAll(string(raw), old, text))
+	return string(raw)
 }
 
 func mustURL(t testing.TB, raw string) *url.URL {

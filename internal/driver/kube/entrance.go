@@ -10,6 +10,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
@@ -47,6 +48,22 @@ func openEntrance(c *conn, name string, o Options) (driver.Entrance, error) {
 }
 
 func (e *entrance) key() string { return e.namespace + "/" + e.name }
+
+// Requires lists what either strategy needs: which one it will be is known
+// once the Ingress has been read.
+func (e *entrance) Requires() []action.Permission {
+	members := []string{e.key()}
+	need := (&groupCheck{e.conn, GroupParams{Namespace: e.namespace, Name: e.name}}).Requires()
+	need = append(need, (&unchanged{e.conn, UnchangedParams{Namespace: e.namespace, Name: e.name}}).Requires()...)
+	need = append(need, (&backends{e.conn, BackendParams{Namespace: e.namespace}}).Requires()...)
+	if e.options.Strategy != StrategyPatch {
+		need = append(need, (&overlay{conn: e.conn, p: OverlayParams{Namespace: e.namespace, Members: members}}).Requires()...)
+	}
+	if e.options.Strategy != StrategyOverlay {
+		need = append(need, (&patch{conn: e.conn, p: PatchParams{Namespace: e.namespace, Members: members}}).Requires()...)
+	}
+	return need
+}
 
 // A reading is what Close needs of what Survey read.
 type reading struct {

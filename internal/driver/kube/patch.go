@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -147,7 +148,7 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	}
 	switch {
 	case same(now, to):
-		return nil
+		return c.tidy(ctx, ing, to)
 	case now == nil || !same(now, from):
 		return drifted(c.name(), from, now)
 	case to == nil:
@@ -157,7 +158,33 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.conn.client.Typed.NetworkingV1().Ingresses(c.p.Namespace).
+	return c.write(ctx, body)
+}
+
+// tidy takes this run's mark away where somebody else took the page off by
+// hand and left it.
+func (c *patch) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Patched) error {
+	if ing == nil || c.mark == nil || rulesIn(to) > 0 {
+		return nil
+	}
+	raw := lookUp(ing.Annotations, MarkAnnotation)
+	var left action.Mark
+	if raw == nil || json.Unmarshal([]byte(*raw), &left) != nil ||
+		left.Receipt.Run != c.mark.Receipt.Run || left.Receipt.Step != c.mark.Receipt.Step {
+		return nil
+	}
+	p := &kubeclient.Patch{}
+	p.Test("/metadata/uid", ing.UID)
+	move(p, kubeclient.Annotation(MarkAnnotation), raw, nil)
+	body, err := p.JSON()
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, body)
+}
+
+func (c *patch) write(ctx context.Context, body []byte) error {
+	_, err := c.conn.client.Typed.NetworkingV1().Ingresses(c.p.Namespace).
 		Patch(ctx, c.p.Name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: kubeclient.FieldManager})
 	err = kubeclient.Classify(err, "patch "+c.name())
 	if errors.Is(err, kubeclient.ErrTestFailed) {
