@@ -41,8 +41,7 @@ func ParseWindow(now time.Time, zone *time.Location, forFlag, untilFlag string) 
 	}
 	if d := end.Sub(now); d > LongestWindow {
 		return time.Time{}, window("window is too long", fmt.Sprintf(
-			"That ends in %s, and the longest window is 7 days: a door that stays closed longer is more often forgotten than meant. "+
-				"A closing can be extended while it lasts.", Duration(d)), "--for 168h")
+			"That ends in %s, and the longest window is 7 days: a door that stays closed longer is more often forgotten than meant.", Duration(d)), "--for 168h")
 	}
 	return end.In(zone), nil
 }

@@ -25,7 +25,7 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	}
 	if begun != nil {
 		if begun.Status.Ended() {
-			a.view.Say("Closed already, by run %s:", begun.ID)
+			a.view.Say("Closed already, by run %s. To close it differently, open it first.", begun.ID)
 		} else {
 			a.view.Say("Carrying on run %s, started by %s.", begun.ID, begun.Actor)
 		}
@@ -66,6 +66,9 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		return err
 	}
 	if len(plans) == 0 && len(begun) == 0 {
+		if err := a.knownEnvironment(req.Environment); err != nil {
+			return err
+		}
 		a.view.Result("Nothing is closed"+where(req.Environment)+".", map[string]any{"opened": []string{}})
 	}
 	for _, p := range plans {
@@ -80,6 +83,20 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		}
 	}
 	return nil
+}
+
+// knownEnvironment fails if there is a catalog, and it lacks the environment:
+// "nothing is closed" must not be the answer to a slip of the hand.
+func (a *app) knownEnvironment(env string) error {
+	if env == "" {
+		return nil
+	}
+	cat, err := a.catalog()
+	if err != nil {
+		return nil // opening needs no catalog
+	}
+	_, err = cat.Environment(env)
+	return err
 }
 
 // without leaves out of names the services of p.

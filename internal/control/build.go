@@ -174,6 +174,10 @@ func (b *builder) add(ctx context.Context, r request) error {
 	if s.Title = r.title; s.Title == "" {
 		s.Title = verbs[r.stage] + " " + s.Target
 	}
+	if r.stage == plan.StageCheck {
+		_, what, _ := strings.Cut(s.Action, ".")
+		s.Title += ": " + what
+	}
 	b.byStage[r.stage] = append(b.byStage[r.stage], s)
 	return nil
 }

@@ -146,7 +146,7 @@ func (c *Control) checkService(s catalog.Service) ServiceCheck {
 			out.Problems = append(out.Problems, entrance.Options.Fault("", err, keys...))
 		}
 	}
-	p, limit, err := PreviewPage(c.Catalog, c.Registry, s, page.Content{})
+	p, limit, err := PreviewPage(c.Catalog, c.Registry, s, page.Content{Until: c.Now()}) // with an end: as large as it gets
 	if err != nil {
 		out.Problems = append(out.Problems, err)
 	} else {

@@ -188,10 +188,19 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 func (x *planner) closing(p *place) edge.Closing {
 	mode, paths := x.mode(p.service)
 	return edge.Closing{
-		Mark: x.mark, Hosts: p.survey.Hosts, Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
+		Mark: x.mark, Hosts: hostsToClose(p.survey), Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
 		Bypass: edge.Bypass{Sources: slices.Concat(x.bypass.Sources, x.req.Sources), Pass: x.pass},
 		Page:   response(p.page, x.mark, p.survey.PageLimit),
 	}
+}
+
+// hostsToClose are the hosts that the entrance serves: none, which stands for
+// any, where it has rules without a host.
+func hostsToClose(s *driver.Survey) []string {
+	if slices.Contains(s.Hosts, "") {
+		return nil
+	}
+	return s.Hosts
 }
 
 // mode is how much of a service is closed: what the person says, or else the
@@ -225,7 +234,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	}
 	closing := &Closing{Plan: x.hurried(p)}
 	for _, pl := range x.places {
-		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: pl.page, Limit: pl.survey.PageLimit})
+		sent := pl.page
+		sent.ContentType = x.closing(pl).Page.ContentType
+		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: sent, Limit: pl.survey.PageLimit})
 	}
 	return closing, nil
 }

@@ -224,6 +224,7 @@ type ClosedService struct {
 	Run         *run.Run
 	Since       time.Time
 	Until       time.Time
+	Reason      string
 	Overdue     time.Duration // zero if not late, or if no end was given
 }
 
@@ -250,12 +251,20 @@ func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 			continue
 		}
 		seen[l.Run] = true
-		closed = append(closed, c.closedBy(runs[l.Run], held)...)
+		since := runs[l.Run]
+		if opens := since.Plan.Closing; opens != "" {
+			if since, err = c.store.Run(ctx, opens); err != nil {
+				return nil, err
+			}
+		}
+		closed = append(closed, c.closedBy(runs[l.Run], since, held)...)
 	}
 	return closed, nil
 }
 
-func (c *Control) closedBy(r *run.Run, held map[string]string) []ClosedService {
+// closedBy lists what a run holds. The closing, which an opening has taken it
+// over from, says since when and until when.
+func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []ClosedService {
 	var closed []ClosedService
 	for _, s := range r.Plan.Services {
 		var mine []plan.Entrance
@@ -268,9 +277,9 @@ func (c *Control) closedBy(r *run.Run, held map[string]string) []ClosedService {
 			continue
 		}
 		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine,
-			Run: r, Since: r.Created, Until: r.Until}
-		if now := c.Now(); !r.Until.IsZero() && now.After(r.Until) {
-			cs.Overdue = now.Sub(r.Until).Round(time.Second)
+			Run: r, Since: closing.Created, Until: closing.Until, Reason: closing.Plan.Reason}
+		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {
+			cs.Overdue = now.Sub(cs.Until).Round(time.Second)
 		}
 		closed = append(closed, cs)
 	}

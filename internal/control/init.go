@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -171,7 +172,7 @@ func (s *draftService) owners(out *catalog.DraftService, in []string) {
 	for _, env := range in {
 		for _, f := range s.places[env] {
 			if o := f.Owner; o != nil {
-				notes = append(notes, fmt.Sprintf("%s is kept in sync by %s: application %s/%s", f.Name, systemName(o.System), o.Namespace, o.Name))
+				notes = append(notes, fmt.Sprintf("%s is kept in sync by %s: application %s", f.Name, systemName(o.System), path.Join(o.Namespace, o.Name)))
 			}
 		}
 	}

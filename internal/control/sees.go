@@ -11,10 +11,10 @@ import (
 
 // A Sight is what one request is answered, now and when closed.
 type Sight struct {
-	Service string
-	Target  string
-	Now     edge.Decision
-	Then    edge.Decision
+	Service string        `json:"service"`
+	Target  string        `json:"target"`
+	Now     edge.Decision `json:"now"`
+	Then    edge.Decision `json:"whenClosed"`
 }
 
 // WhoSees answers what the doors of the environment would do with a request,

@@ -48,7 +48,7 @@ func overflow(what string, body []byte, d Data, budget int) error {
 	if len(d.Blocks) > 1 {
 		advice += ", show fewer languages"
 	}
-	advice += ", or deliver it through a page server, which has no limit."
+	advice += "."
 	return &fault.Fault{
 		Code:    fault.Invalid,
 		Summary: "the closed page is too large",

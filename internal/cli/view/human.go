@@ -308,6 +308,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		default:
 			h.print("    %s\n", faint("no end was given"))
 		}
+		if c.Reason != "" {
+			h.print("    %s\n", faint("because: "+c.Reason))
+		}
 		for _, e := range c.Entrances {
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
 		}

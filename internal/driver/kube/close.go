@@ -188,7 +188,7 @@ func (e *entrance) newProblems(r *reading, after []lbc.Problem) error {
 	}
 	return &fault.Fault{Code: fault.Invalid, Summary: "closing does not fit the load balancer",
 		Detail: fmt.Sprintf("Closing ingress %s this way would freeze its load balancer (%s) for everybody on it: %s.", e.key(), r.group, strings.Join(reasons, "; ")),
-		Try:    []string{"noren plan close --mode closed"}}
+		Try:    []string{"close it whole: without --path, --read-only, --allow and --pass, fewer rules are needed"}}
 }
 
 // place is a rule's place in its Ingress, which moves when rules are inserted.
