@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 
@@ -73,6 +74,23 @@ func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (c
 	return req, err
 }
 
+// run reads the catalog, chooses the environment, makes the request and hands
+// it to do.
+func (f *closeFlags) run(ctx context.Context, a *app, services []string, do func(*control.Control, control.CloseRequest) error) error {
+	cat, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	if f.env, err = a.chooseEnvironment(ctx, cat, f.env); err != nil {
+		return err
+	}
+	req, err := f.request(a, cat, services)
+	if err != nil {
+		return err
+	}
+	return a.with(ctx, cat, func(c *control.Control) error { return do(c, req) })
+}
+
 func parseSource(s string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -121,18 +139,7 @@ func (a *app) closeCommand() *cobra.Command {
   noren close --env prod --until 03:00 --confirm prod`,
 		ValidArgsFunction: a.completeServices(&flags.env),
 		RunE: func(cmd *cobra.Command, services []string) error {
-			cat, err := a.catalog()
-			if err != nil {
-				return err
-			}
-			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
-				return err
-			}
-			req, err := flags.request(a, cat, services)
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+			return flags.run(cmd.Context(), a, services, func(c *control.Control, req control.CloseRequest) error {
 				return a.close(cmd.Context(), c, req, confirm)
 			})
 		},
@@ -163,18 +170,7 @@ func (a *app) planCloseCommand() *cobra.Command {
 		Short:             "Show what closing would change",
 		ValidArgsFunction: a.completeServices(&flags.env),
 		RunE: func(cmd *cobra.Command, services []string) error {
-			cat, err := a.catalog()
-			if err != nil {
-				return err
-			}
-			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
-				return err
-			}
-			req, err := flags.request(a, cat, services)
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+			return flags.run(cmd.Context(), a, services, func(c *control.Control, req control.CloseRequest) error {
 				closing, err := c.PlanClose(cmd.Context(), req)
 				if err != nil {
 					return err
@@ -211,18 +207,7 @@ func (a *app) whoSeesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cat, err := a.catalog()
-			if err != nil {
-				return err
-			}
-			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
-				return err
-			}
-			req, err := flags.request(a, cat, nil)
-			if err != nil {
-				return err
-			}
-			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+			return flags.run(cmd.Context(), a, nil, func(c *control.Control, req control.CloseRequest) error {
 				sights, err := c.WhoSees(cmd.Context(), r, req)
 				if err == nil {
 					a.view.Sights(method+" "+args[0]+origin(from), sights)

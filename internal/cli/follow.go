@@ -91,12 +91,11 @@ func (a *app) knownEnvironment(env string) error {
 	if env == "" {
 		return nil
 	}
-	cat, err := a.catalog()
-	if err != nil {
-		return nil // opening needs no catalog
+	if cat, err := a.catalog(); err == nil { // opening itself needs no catalog
+		_, err = cat.Environment(env)
+		return err
 	}
-	_, err = cat.Environment(env)
-	return err
+	return nil
 }
 
 // without leaves out of names the services of p.

@@ -136,6 +136,7 @@ apiVersion: v1
 kind: Service
 metadata: {name: %[1]s, namespace: %[2]s}
 spec:
+  clusterIP: None # the server has few addresses to give
   ports: [{port: 80, targetPort: 8080}]
   selector: {app: %[1]s}
 ---
