@@ -253,7 +253,11 @@ func (s *Sim) group(ctx context.Context, name string, members []*networkingv1.In
 	front, problems := lbc.Build(members, lbc.Options{Classes: s.classes})
 	for _, p := range problems {
 		if p.Freezes() {
-			s.say(ctx, members, name, corev1.EventTypeWarning, p.Event, "Failed build model due to ingress: "+p.Ingress+": "+p.Reason)
+			message := "Failed deploy model due to " + p.Reason
+			if p.Event == lbc.FailedBuildModel {
+				message = "Failed build model due to ingress: " + p.Ingress + ": " + p.Reason
+			}
+			s.say(ctx, members, name, corev1.EventTypeWarning, p.Event, message)
 			return false
 		}
 	}
