@@ -92,7 +92,11 @@ func (b *builder) place(ctx context.Context, p *place) error {
 func (b *builder) service(p *place, e plan.Entrance) {
 	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })
 	if i < 0 {
-		b.plan.Services = append(b.plan.Services, plan.Service{Name: p.service.Name, Team: p.service.Team, Health: p.service.Health})
+		s := plan.Service{Name: p.service.Name, Team: p.service.Team, Health: p.service.Health}
+		if mode, paths := b.mode(p.service); mode != edge.Closed {
+			s.Mode, s.Paths = string(mode), paths
+		}
+		b.plan.Services = append(b.plan.Services, s)
 		i = len(b.plan.Services) - 1
 	}
 	b.plan.Services[i].Entrances = append(b.plan.Services[i].Entrances, e)

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -59,6 +60,8 @@ type Plan struct {
 	OnFailure OnFailure       `json:"onFailure"`
 	Notes     []Note          `json:"notes,omitempty"`
 	Budgets   []driver.Budget `json:"budgets,omitempty"`
+	// Allow are the networks that the person let pass beside the catalog's.
+	Allow []string `json:"allow,omitempty"`
 }
 
 // A Note is a sentence for the plan's reader, and the targets it is about.
@@ -118,6 +121,20 @@ type Service struct {
 	Team      string     `json:"team,omitempty"`
 	Health    []string   `json:"health,omitempty"`
 	Entrances []Entrance `json:"entrances"`
+	// Mode is how much of it is closed, "" for all of it, and Paths which paths.
+	Mode  string   `json:"mode,omitempty"`
+	Paths []string `json:"paths,omitempty"`
+}
+
+// Extent says how much of the service is closed.
+func (s Service) Extent() string {
+	switch {
+	case len(s.Paths) > 0:
+		return "only " + strings.Join(s.Paths, ", ")
+	case s.Mode != "":
+		return s.Mode
+	}
+	return "all of it"
 }
 
 // An Entrance is one place of a service that the plan closes or opens.

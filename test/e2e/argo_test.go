@@ -20,11 +20,6 @@ func annotate(t testing.TB, o map[string]any, key, value string) {
 	set(t, o, value, "metadata", "annotations", key)
 }
 
-func (s *shop) reconciledAt(t testing.TB) string {
-	at, _, _ := unstructured.NestedString(s.read(t, applications, "solo"), "status", "reconciledAt")
-	return at
-}
-
 // TestThePauseMatters: Argo CD takes an edit back at once while its automated
 // sync is on, and leaves noren's alone, even when asked to look again.
 func TestThePauseMatters(t *testing.T) {

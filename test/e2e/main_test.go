@@ -174,7 +174,7 @@ func start(t testing.TB, dir, state string, env []string, args ...string) *comma
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	c := &command{args: args, cmd: exec.CommandContext(ctx, self, args...), ctx: ctx, done: make(chan struct{}),
 		out: output{more: make(chan struct{})}, err: output{more: make(chan struct{})}}

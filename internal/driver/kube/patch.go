@@ -168,9 +168,7 @@ func (c *patch) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Patched
 		return nil
 	}
 	raw := lookUp(ing.Annotations, MarkAnnotation)
-	var left action.Mark
-	if raw == nil || json.Unmarshal([]byte(*raw), &left) != nil ||
-		left.Receipt.Run != c.mark.Receipt.Run || left.Receipt.Step != c.mark.Receipt.Step {
+	if raw == nil || !sameReceipt(*raw, c.mark.Receipt) {
 		return nil
 	}
 	p := &kubeclient.Patch{}
@@ -181,6 +179,14 @@ func (c *patch) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Patched
 		return err
 	}
 	return c.write(ctx, body)
+}
+
+// sameReceipt tells whether a mark as it stands on a target is that of the
+// receipt's step.
+func sameReceipt(raw string, r action.Receipt) bool {
+	var left action.Mark
+	err := json.Unmarshal([]byte(raw), &left)
+	return err == nil && left.Receipt.Run == r.Run && left.Receipt.Step == r.Step
 }
 
 func (c *patch) write(ctx context.Context, body []byte) error {
