@@ -24,6 +24,8 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A reader that goes away (noren close | head) must not cut off a run.
+	signal.Ignore(syscall.SIGPIPE)
 	return cli.Main(ctx, cli.World{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Registry: all.Registry(), Version: buildVersion(), Now: time.Now,

@@ -110,6 +110,14 @@ func (s Section) Fault(key string, err error, known ...string) error {
 	if errors.As(err, &placed) && placed.At != nil {
 		return err
 	}
+	if placed != nil { // a driver's own words, which only lack the place
+		f := *placed
+		if s.root != nil {
+			at := s.source.position(s.find(key, err))
+			f.At = &at
+		}
+		return &f
+	}
 	f := &fault.Fault{Code: fault.Invalid, Summary: "value cannot be used", Detail: capital(err.Error()) + ".", Err: err}
 	var wrong *json.UnmarshalTypeError
 	unknown := unknownField(err)

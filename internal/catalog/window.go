@@ -77,6 +77,7 @@ func after(now time.Time, s string) (time.Time, error) {
 }
 
 func until(now time.Time, zone *time.Location, s string) (time.Time, error) {
+	given := s
 	s = strings.Replace(s, "T", " ", 1)
 	for _, layout := range []string{"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04 Z07:00"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -95,7 +96,7 @@ func until(now time.Time, zone *time.Location, s string) (time.Time, error) {
 			try = []string{"--until 00:00"}
 		}
 		return time.Time{}, window("malformed time", fmt.Sprintf(
-			`%q is not a time, such as 03:00, "2006-01-02 03:00" or 2006-01-02T03:00:00+09:00.`, s), try...)
+			`%q is not a time, such as 03:00, "2006-01-02 03:00" or 2006-01-02T03:00:00+09:00.`, given), try...)
 	}
 	return nextClock(now, zone, clock)
 }

@@ -57,6 +57,10 @@ func Main(ctx context.Context, w World) int {
 	if a.view == nil {
 		a.view = a.human()
 	}
+	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, context.Canceled)) {
+		err = &fault.Fault{Code: fault.Interrupted, Summary: "interrupted",
+			Detail: "No run of this command was under way, so that nothing is half done by it.", Try: []string{"noren status"}}
+	}
 	a.view.Fault(a.usage(err))
 	return fault.ExitOf(a.usage(err))
 }

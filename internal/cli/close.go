@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/control"
@@ -25,10 +27,12 @@ type closeFlags struct {
 	allow     []string
 	pass      bool
 	onFailure string
+	flags     *pflag.FlagSet
 }
 
 func (f *closeFlags) add(c *cobra.Command) {
 	flags := c.Flags()
+	f.flags = flags
 	flags.StringVarP(&f.env, "env", "e", "", "the environment")
 	flags.StringVar(&f.forFlag, "for", "", "how long the work will take: 30m, 2h")
 	flags.StringVar(&f.until, "until", "", "when it ends: 03:00, 2026-11-24 03:00, or RFC 3339")
@@ -45,6 +49,11 @@ func (f *closeFlags) add(c *cobra.Command) {
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
 	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths}
 	var err error
+	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
+		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {
+			return req, invalid("no time was given", "--"+name+" is empty, as from a variable that is not set. Leave it out if the end is not known.")
+		}
+	}
 	if f.forFlag != "" || f.until != "" {
 		if req.Until, err = catalog.ParseWindow(a.Now(), cat.Zone, f.forFlag, f.until); err != nil {
 			return req, err
@@ -60,7 +69,7 @@ func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (c
 	}
 	for _, p := range f.paths {
 		if !strings.HasPrefix(p, "/") {
-			return req, invalid("malformed path", "--path "+p+" does not begin with a slash. Did you mean /"+p+"?")
+			return req, invalid("malformed path", fmt.Sprintf("--path %q does not begin with a slash. Did you mean /%s?", p, p))
 		}
 	}
 	for _, s := range f.allow {
@@ -96,8 +105,11 @@ func parseSource(s string) (netip.Prefix, error) {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, invalid("malformed address", "--allow "+s+" is neither an IP address nor a network such as 203.0.113.0/24.")
+	switch {
+	case err != nil:
+		return p, invalid("malformed address", fmt.Sprintf("--allow %q is neither an IP address nor a network such as 203.0.113.0/24.", s))
+	case p.Bits() == 0:
+		return p, invalid("everyone would pass", "--allow "+s+" is every address there is: nothing would be closed to anybody.")
 	}
 	return p.Masked(), nil
 }

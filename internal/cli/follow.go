@@ -24,6 +24,9 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 		return err
 	}
 	if begun != nil {
+		if err := c.Otherwise(begun, req); err != nil {
+			return err
+		}
 		if begun.Status.Ended() {
 			a.view.Say("Closed already, by run %s. To close it differently, open it first.", begun.ID)
 		} else {

@@ -92,10 +92,8 @@ func (b *builder) place(ctx context.Context, p *place) error {
 func (b *builder) service(p *place, e plan.Entrance) {
 	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })
 	if i < 0 {
-		s := plan.Service{Name: p.service.Name, Team: p.service.Team, Health: p.service.Health}
-		if mode, paths := b.mode(p.service); mode != edge.Closed {
-			s.Mode, s.Paths = string(mode), paths
-		}
+		s := b.extent(p.service)
+		s.Team, s.Health = p.service.Team, p.service.Health
 		b.plan.Services = append(b.plan.Services, s)
 		i = len(b.plan.Services) - 1
 	}

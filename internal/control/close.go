@@ -18,6 +18,7 @@ import (
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/page"
 	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
 	"github.com/noren-dev/noren/internal/store"
 )
 
@@ -212,11 +213,58 @@ func (x *planner) mode(s catalog.Service) (edge.Mode, []string) {
 	return x.req.Mode, x.req.Paths
 }
 
+// extent is a service of the plan with how much of it is closed.
+func (x *planner) extent(s catalog.Service) plan.Service {
+	mode, paths := x.mode(s)
+	if mode == edge.Closed {
+		return plan.Service{Name: s.Name}
+	}
+	return plan.Service{Name: s.Name, Mode: string(mode), Paths: paths}
+}
+
+// Otherwise refuses to take a closing for what is asked now where it closes
+// more or less of a service, or lets others pass: to say "closed already" would
+// be false.
+func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
+	services, err := c.Catalog.Services(req.Environment, req.Services...)
+	if err != nil {
+		return err
+	}
+	how := ""
+	for _, s := range services {
+		asked := (&planner{req: req}).extent(s).Extent()
+		for _, have := range r.Plan.Services {
+			if have.Name == s.Name && have.Extent() != asked {
+				how = fmt.Sprintf("closes %s: %s; asked for is: %s", s.Name, have.Extent(), asked)
+			}
+		}
+	}
+	if asked := networks(req.Sources); how == "" && !slices.Equal(r.Plan.Allow, asked) {
+		how = fmt.Sprintf("was made with --allow %v; asked for is %v", r.Plan.Allow, asked)
+	}
+	if how == "" {
+		return nil
+	}
+	return &fault.Fault{Code: fault.Locked, Summary: "closed otherwise than asked for",
+		Detail: fmt.Sprintf("Run %s of %s, started by %s, %s. A closing cannot be changed: open it, then close again.", r.ID, req.Environment, r.Actor, how),
+		Left:   "nothing by this command; what run " + r.ID + " closed is as it was",
+		Try:    []string{"noren status", "noren open --env " + req.Environment}}
+}
+
+func networks(sources []netip.Prefix) []string {
+	var all []string
+	for _, p := range sources {
+		all = append(all, p.String())
+	}
+	return all
+}
+
 // compile turns proposals into stages, observing each target that would change.
 func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
-		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure}
+		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
+		Allow: networks(x.req.Sources)}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {

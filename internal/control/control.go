@@ -226,6 +226,7 @@ type ClosedService struct {
 	Until       time.Time
 	Reason      string
 	Overdue     time.Duration // zero if not late, or if no end was given
+	Extent      string        // how much of it is closed: plan.All, "read-only", "only /checkout/*"
 }
 
 // Status lists what is closed, or half way, by environment and service.
@@ -277,7 +278,7 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 			continue
 		}
 		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine,
-			Run: r, Since: closing.Created, Until: closing.Until, Reason: closing.Plan.Reason}
+			Run: r, Since: closing.Created, Until: closing.Until, Reason: closing.Plan.Reason, Extent: s.Extent()}
 		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {
 			cs.Overdue = now.Sub(cs.Until).Round(time.Second)
 		}

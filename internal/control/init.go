@@ -54,6 +54,12 @@ func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req I
 		if err != nil {
 			return nil, err
 		}
+		for name := range configs {
+			if err := reg.CheckConfig(name, configs); err != nil {
+				return nil, &fault.Fault{Code: fault.Invalid, Summary: "value cannot be used", Err: err,
+					Detail: fmt.Sprintf("%s: %v. Nothing was written.", p.Environment, err)}
+			}
+		}
 		found, err := reg.Open(driver.Env{Name: p.Environment, Now: now}, configs).Discover(ctx)
 		if err != nil {
 			return nil, unread("what there is to close", p.Environment, err)

@@ -86,7 +86,9 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		e.hook = func(string) {}
 	}
 	if err := e.launch(context.WithoutCancel(ctx)); err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(&fault.Fault{Code: fault.Unavailable, Summary: "state file cannot be used", Err: err,
+			Detail: fmt.Sprintf("%s: %v. Nothing was changed by this command; a run that was begun stays recorded.", o.Store.Path(), err),
+			Try:    []string{"df -h " + o.Dir, "run the same command again: it carries on"}}, lock.release())
 	}
 	return e, nil
 }

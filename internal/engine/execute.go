@@ -294,7 +294,7 @@ func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, er
 	}
 	if status == run.Stopped && problem == nil {
 		problem = &run.Problem{Code: fault.Interrupted, Summary: "run was stopped",
-			Detail: "A person stopped run " + x.id + " and left everything as it is.", Try: []string{"noren status"}}
+			Detail: "A person stopped run " + x.id + " and left everything as it is.", Try: []string{"noren status", "noren open --env " + x.plan.Environment.Name}}
 	}
 	return checkpoint(x, "end", func(ctx context.Context) (run.Status, error) {
 		x.hook("end")

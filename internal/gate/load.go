@@ -25,7 +25,7 @@ func Load(path string) (Config, error) {
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, &fault.Fault{Code: fault.Invalid, Summary: "gate configuration cannot be read",
-			Detail: fmt.Sprintf("The gate's file %s cannot be read.", path), Err: err}
+			Detail: fmt.Sprintf("The gate's file cannot be read: %v.", err), Err: err, Try: []string{"noren gate init     # writes one to begin with"}}
 	}
 	f := file{name: path, source: source}
 	var w written

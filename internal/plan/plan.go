@@ -126,6 +126,9 @@ type Service struct {
 	Paths []string `json:"paths,omitempty"`
 }
 
+// All is the extent of a closing that leaves nothing open.
+const All = "all of it"
+
 // Extent says how much of the service is closed.
 func (s Service) Extent() string {
 	switch {
@@ -134,7 +137,7 @@ func (s Service) Extent() string {
 	case s.Mode != "":
 		return s.Mode
 	}
-	return "all of it"
+	return All
 }
 
 // An Entrance is one place of a service that the plan closes or opens.

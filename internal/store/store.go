@@ -177,7 +177,11 @@ func (s *Store) explain(err error) error {
 		f.Try = []string{"export NOREN_STATE_DIR=/a/directory/you/can/write"}
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
 		f.Summary = "state file is damaged"
-		f.Try = []string{"mv " + shellQuote(s.path) + " " + shellQuote(s.path+".damaged")}
+		f.Detail += " It says what is closed and how to open it: bring it back from a backup if you can. With a new one, noren does not know of what is closed now."
+		f.Try = []string{"mv " + shellQuote(s.path) + " " + shellQuote(s.path+".damaged") + "     # only if nothing is closed, or it is opened by hand"}
+	case sqlite3.SQLITE_IOERR:
+		f.Summary = "state file cannot be used"
+		f.Try = []string{"df -h " + shellQuote(filepath.Dir(s.path)), "run the same command again: it carries on"}
 	default:
 		f.Summary = "state file cannot be used"
 	}
@@ -187,7 +191,7 @@ func (s *Store) explain(err error) error {
 func unusable(path string, err error) error {
 	return &fault.Fault{Code: fault.Unavailable, Summary: "state directory cannot be used",
 		Detail: fmt.Sprintf("noren keeps its receipts in %s before it changes anything, and could not: %v. Nothing was touched.", path, err),
-		Try:    []string{"export NOREN_STATE_DIR=/a/directory/you/can/write"}, Err: err}
+		Try:    []string{"ls -ld " + shellQuote(path), "export NOREN_STATE_DIR=/a/directory/you/can/write     # what was closed from another one is opened from there"}, Err: err}
 }
 
 func shellQuote(s string) string {

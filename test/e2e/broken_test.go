@@ -66,6 +66,7 @@ func TestCannotBeProved(t *testing.T) {
 	s.noren(t, t.TempDir(), "close", "--env", "prod", "--confirm", "prod").must(t, 10).
 		says(t, "http://"+s.host("solo")+"/", "200 by the application", "always open", "every change of this run was taken back", "curl")
 	s.same(t, before)
+	s.sim.CatchUp(t)
 	for _, host := range []string{"shop", "api"} {
 		if code, _ := s.get(t, host, "/"); code != 200 {
 			t.Errorf("%s answers %d", host, code)
@@ -111,6 +112,7 @@ func TestSickAfterOpening(t *testing.T) {
 	s.sim.Backend(s.ns+"/web:80", sick.Listener.Addr().String())
 	s.env = []string{patience + "=2s"}
 	s.noren(t, state, "open", "--confirm", "prod").must(t, 10).says(t, "http://"+s.host("shop")+"/healthz", "expected 200, got 500", "migrating")
+	s.sim.CatchUp(t)
 	if code, _ := s.get(t, "shop", "/"); code != 503 {
 		t.Errorf("shop answers %d, want the page again", code)
 	}

@@ -40,6 +40,7 @@ func TestOnlyWritesAreClosed(t *testing.T) {
 	s := newShop(t)
 	before, state := s.objects(t), t.TempDir()
 	s.noren(t, state, "close", "--env", "prod", "--read-only", "--confirm", "prod").must(t, 0)
+	s.sim.CatchUp(t)
 	for _, host := range []string{"shop", "api", "solo"} {
 		for method, want := range map[string]int{"GET": 200, "HEAD": 200, "OPTIONS": 200, "POST": 503, "PUT": 503, "PATCH": 503, "DELETE": 503} {
 			if a := s.settled(t, question{method: method, host: s.host(host), path: "/cart"}); a.code != want {
@@ -63,6 +64,7 @@ func TestOnlySomePathsAreClosed(t *testing.T) {
 	s := newShop(t)
 	before, state := s.objects(t), t.TempDir()
 	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--path", "/checkout/*", "--path", "/pay", "--confirm", "prod").must(t, 0)
+	s.sim.CatchUp(t)
 	for _, host := range []string{"shop", "solo"} {
 		for path, want := range map[string]int{"/": 200, "/cart": 200, "/checkout/1": 503, "/pay": 503, "/payment": 200, "/checkout": 200} {
 			if a := s.settled(t, question{host: s.host(host), path: path}); a.code != want {
@@ -80,6 +82,7 @@ func TestKeptOpen(t *testing.T) {
 	s := newShop(t, func(o *shopOptions) { o.web = "    keep_open: [/webhooks/*, /.well-known/acme-challenge/*]\n" })
 	before, state := s.objects(t), t.TempDir()
 	s.noren(t, state, "close", "shop", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.sim.CatchUp(t)
 	for path, want := range map[string]int{"/": 503, "/webhooks/stripe": 200, "/.well-known/acme-challenge/x": 200, "/webhooks": 503} {
 		if a := s.settled(t, question{method: "POST", host: s.host("shop"), path: path}); a.code != want {
 			t.Errorf("shop%s answers %d, want %d", path, a.code, want)
@@ -233,7 +236,10 @@ func TestWhoSeesAsTyped(t *testing.T) {
 	} {
 		out := s.noren(t, state, append([]string{"who-sees", "--env", "prod", "--output", "json"}, c.args...)...).must(t, 0).out
 		var got struct {
-			Sights []struct{ Now, Then edge.Decision }
+			Sights []struct {
+				Now  edge.Decision `json:"now"`
+				Then edge.Decision `json:"whenClosed"`
+			}
 		}
 		if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Sights) != 1 {
 			t.Errorf("%v: %v\n%s", c.args, err, out)

@@ -102,9 +102,11 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
 		s.addr[s.host(host)] = s.sim.Address(t, group, 80)
-		s.settled(t, question{host: s.host(host)}) // in the group, later members' targets register first
 	}
-	s.sim.CatchUp(t) // all finalizers are there
+	s.sim.CatchUp(t) // every member is in its group, all finalizers are there
+	for host := range s.addr {
+		s.settled(t, question{host: host}) // later members' targets register first
+	}
 	s.writeCatalog(t)
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/control"
@@ -309,7 +310,10 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 			h.print("    %s\n", faint("no end was given"))
 		}
 		if c.Reason != "" {
-			h.print("    %s\n", faint("because: "+c.Reason))
+			h.print("    %s\n", faint("because: "+oneLine(c.Reason)))
+		}
+		if c.Extent != plan.All {
+			h.print("    %s\n", yellow(c.Extent))
 		}
 		for _, e := range c.Entrances {
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
@@ -318,6 +322,20 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 	for _, r := range unfinished {
 		h.print("%s run %s is %s: noren resume %s\n", yellow("unfinished:"), r.ID, r.Status, r.ID)
 	}
+}
+
+// oneLine makes what a person gave as a reason fit for one line of a terminal.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)), " ")
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return s
 }
 
 // state is what a holder's run means for its service.

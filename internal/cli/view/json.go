@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/control"
@@ -23,7 +24,8 @@ func (j JSON) put(w io.Writer, kind string, members map[string]any) {
 	_ = enc.Encode(members)
 }
 
-// Closing prints {"type":"plan","plan":…,"pages":…}. The pass is left out.
+// Closing prints {"type":"plan","plan":…,"pages":…}. The pass is hidden wherever
+// it stands: steps carry it too.
 func (j JSON) Closing(c *control.Closing, _ time.Time) {
 	pages := map[string]any{}
 	for _, p := range c.Pages {
@@ -37,10 +39,14 @@ func (j JSON) Opening(p *plan.Plan, _ time.Time) {
 	j.put(j.Out, "plan", map[string]any{"plan": withoutPass(p)})
 }
 
-func withoutPass(p *plan.Plan) *plan.Plan {
+func withoutPass(p *plan.Plan) any {
 	shown := *p
 	shown.Pass = ""
-	return &shown
+	raw, err := json.Marshal(&shown)
+	if err != nil || p.Pass == "" {
+		return &shown
+	}
+	return json.RawMessage(strings.ReplaceAll(string(raw), p.Pass, "•••"))
 }
 
 // Event prints {"type":"event","event":…}.
@@ -57,7 +63,7 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ ti
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
-			"status": c.Run.Status, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "overdueSeconds": int(c.Overdue.Seconds())}
+			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "overdueSeconds": int(c.Overdue.Seconds())}
 		if !c.Until.IsZero() {
 			m["until"] = c.Until
 		}

@@ -66,7 +66,7 @@ func (d *closeChange) Propose(from *DoorState) (*DoorState, error) {
 		return nil, &fault.Fault{Code: fault.Locked, Summary: "door is closed by another run",
 			Detail: fmt.Sprintf("Door %s of the gate at %s shows the page %s, which no run of this state directory put up: it was closed from another machine or account. Open it from there.",
 				d.params.Door, d.client.admin, from.Closing.Mark),
-			Try: []string{"noren status"}}
+			Try: []string{"noren status", d.client.byHand(d.params.Door)}}
 	}
 	return &DoorState{Closing: &d.params.Closing}, nil
 }

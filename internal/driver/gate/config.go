@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 )
@@ -73,9 +75,14 @@ func (c Config) token() (string, error) {
 		raw, err := os.ReadFile(c.TokenFile)
 		if err != nil {
 			return "", &fault.Fault{Code: fault.Invalid, Summary: "token of the gate cannot be read",
-				Detail: fmt.Sprintf("noren closes doors of the gate at %s with the token in %s. The gate writes that file at its first start; copy it here, or run noren as a user who may read it.", c.admin(), c.TokenFile), Err: err}
+				Detail: fmt.Sprintf("noren closes doors of the gate at %s with the token in %s. The gate writes that file at its first start; copy it here, or run noren as a user who may read it (%v).", c.admin(), c.TokenFile, err), Err: err}
 		}
-		return strings.TrimSpace(string(raw)), nil
+		token := strings.TrimSpace(string(raw))
+		if token == "" || !httpguts.ValidHeaderFieldValue(token) {
+			return "", &fault.Fault{Code: fault.Invalid, Summary: "token of the gate cannot be used",
+				Detail: fmt.Sprintf("%s is empty, or holds more than the one line of a token. Copy admin.token from the state directory of the gate at %s.", c.TokenFile, c.admin())}
+		}
+		return token, nil
 	}
 	name := cmp.Or(c.TokenEnv, defaultTokenEnv)
 	token := strings.TrimSpace(os.Getenv(name))

@@ -39,28 +39,49 @@ func (c *conn) failures(ctx context.Context, keys []string, since time.Time) (re
 	return slices.DeleteFunc(all, func(r report) bool { return !r.failing() || r.failAt.Before(since) }), nil
 }
 
+// fewKeys is up to how many Ingresses' events are asked for one by one rather
+// than all of a namespace at once.
+const fewKeys = 2
+
+// spokesmen are enough to hear what the controller says of a group: noren's own
+// Ingress while it is a member, and a member that stays when it is gone. A group
+// of 50 has 50 events for each of its reconciliations.
+func spokesmen(own string, members []string) []string {
+	keys := []string{own}
+	for _, m := range members {
+		if _, name, _ := splitKey(m); m != own && !strings.HasPrefix(name, lbc.OursPrefix) {
+			return append(keys, m)
+		}
+	}
+	return keys
+}
+
 // reports reads the controller's events on the Ingresses. It records each on
 // every member of the group. Source: controllers/ingress/group_controller.go
 // recordIngressGroupEvent, pkg/k8s/events.go.
 func (c *conn) reports(ctx context.Context, keys []string) (reports, error) {
 	byKey := map[string]*report{}
-	var namespaces []string
+	type query struct{ namespace, fields string }
+	var queries []query
 	for _, key := range keys {
-		namespace, _, err := splitKey(key)
+		namespace, name, err := splitKey(key)
 		if err != nil {
 			return nil, fmt.Errorf("ingress %q: %w", key, err)
 		}
 		byKey[key] = &report{ingress: key}
-		if !slices.Contains(namespaces, namespace) {
-			namespaces = append(namespaces, namespace)
+		q := query{namespace, "involvedObject.kind=Ingress"}
+		if len(keys) <= fewKeys {
+			q.fields += ",involvedObject.name=" + name
+		}
+		if !slices.Contains(queries, q) {
+			queries = append(queries, q)
 		}
 	}
-	lists := make([]*corev1.EventList, len(namespaces))
-	err := kubeclient.Each(ctx, indices(namespaces), func(ctx context.Context, i int) error {
-		list, err := c.client.Typed.CoreV1().Events(namespaces[i]).
-			List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Ingress"})
+	lists := make([]*corev1.EventList, len(queries))
+	err := kubeclient.Each(ctx, indices(queries), func(ctx context.Context, i int) error {
+		list, err := c.client.Typed.CoreV1().Events(queries[i].namespace).List(ctx, metav1.ListOptions{FieldSelector: queries[i].fields})
 		lists[i] = list
-		return kubeclient.Classify(err, "list the events of namespace "+namespaces[i])
+		return kubeclient.Classify(err, "list the events of namespace "+queries[i].namespace)
 	})
 	if err != nil {
 		return nil, err

@@ -185,7 +185,7 @@ func (o *overlay) Settled(ctx context.Context, want *Overlay) (action.Verdict, e
 	if ing == nil || ing.DeletionTimestamp != nil {
 		return action.Verdict{Summary: o.name() + " does not exist", Findings: []string{"someone deleted it since"}}, nil
 	}
-	failures, err := o.conn.failures(ctx, append([]string{o.p.Namespace + "/" + o.p.Name}, o.p.Members...), ing.CreationTimestamp.Time)
+	failures, err := o.conn.failures(ctx, spokesmen(o.p.Namespace+"/"+o.p.Name, o.p.Members), ing.CreationTimestamp.Time)
 	if err != nil {
 		return action.Verdict{}, err
 	}
@@ -204,7 +204,7 @@ func (o *overlay) settledGone(ctx context.Context, ing *networkingv1.Ingress) (a
 		Findings: []string{"held by the finalizers " + strings.Join(ing.Finalizers, ", ") + ": the controller takes them off once the rules are gone from the load balancer"},
 		Try:      []string{fmt.Sprintf("kubectl -n %s describe ingress %s", o.p.Namespace, o.p.Name)},
 	}
-	failures, err := o.conn.failures(ctx, append([]string{o.p.Namespace + "/" + o.p.Name}, o.p.Members...), ing.DeletionTimestamp.Time)
+	failures, err := o.conn.failures(ctx, spokesmen(o.p.Namespace+"/"+o.p.Name, o.p.Members), ing.DeletionTimestamp.Time)
 	if err != nil {
 		return action.Verdict{}, err
 	}

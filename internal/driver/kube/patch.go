@@ -291,7 +291,7 @@ func (c *patch) Settled(ctx context.Context, want *Patched) (action.Verdict, err
 	if ing == nil {
 		return action.Verdict{Summary: c.name() + " does not exist", Findings: []string{"someone deleted it since"}}, nil
 	}
-	failures, err := c.conn.failures(ctx, append([]string{c.p.Namespace + "/" + c.p.Name}, c.p.Members...), writtenAt(ing))
+	failures, err := c.conn.failures(ctx, spokesmen(c.p.Namespace+"/"+c.p.Name, c.p.Members), writtenAt(ing))
 	if err != nil {
 		return action.Verdict{}, err
 	}
