@@ -24,6 +24,7 @@ func main() {
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not heed the first
 	// A reader that goes away (noren close | head) must not cut off a run.
 	signal.Ignore(syscall.SIGPIPE)
 	return cli.Main(ctx, cli.World{

@@ -65,7 +65,7 @@ func (p Page) read(key, path string) ([]byte, error) {
 		return data, nil
 	}
 	f := &fault.Fault{Code: fault.Invalid, Summary: "file of the page cannot be read",
-		Detail: fmt.Sprintf("The %s is read from %s.", key, path), Err: err}
+		Detail: fmt.Sprintf("The %s cannot be read: %v.", key, err), Err: err}
 	if at, ok := p.At(key); ok {
 		f.At = &at
 	}
@@ -73,6 +73,10 @@ func (p Page) read(key, path string) ([]byte, error) {
 }
 
 func readAtMost(path string, limit int64) ([]byte, error) {
+	// A pipe or a device could keep us waiting for ever.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
-		err = errors.New("it has more than " + fmt.Sprint(limit) + " bytes")
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
 	}
 	return data, err
 }

@@ -251,10 +251,19 @@ func (x *execution) until(ctx context.Context, s plan.Step, heed bool, ask func(
 		if x.now().Add(pause).After(deadline) {
 			return waited{refusal: refusal}, nil
 		}
-		if stop, err := x.rest(ctx, pause, heed); stop || err != nil {
+		if stop, err := x.restAside(ctx, pause, heed); stop || err != nil {
 			return waited{interrupted: true}, err
 		}
 	}
+}
+
+// restAside is rest for a step that is under way. It gives its slot to another
+// meanwhile: what is waited for, such as a controller that takes in all writes
+// at once, comes sooner when all are written.
+func (x *execution) restAside(ctx context.Context, d time.Duration, heed bool) (stop bool, err error) {
+	<-x.slots
+	defer func() { x.slots <- struct{}{} }()
+	return x.rest(ctx, d, heed)
 }
 
 func refused(s plan.Step, v action.Verdict) error {

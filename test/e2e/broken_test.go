@@ -113,9 +113,10 @@ func TestSickAfterOpening(t *testing.T) {
 	s.env = []string{patience + "=2s"}
 	s.noren(t, state, "open", "--confirm", "prod").must(t, 10).says(t, "http://"+s.host("shop")+"/healthz", "expected 200, got 500", "migrating")
 	s.sim.CatchUp(t)
-	if code, _ := s.get(t, "shop", "/"); code != 503 {
-		t.Errorf("shop answers %d, want the page again", code)
-	}
+	until(t, "the page is there again", func() bool {
+		code, _ := s.get(t, "shop", "/")
+		return code == 503
+	})
 	if len(s.objects(t)) != len(closed) {
 		t.Errorf("not closed again: %d objects, want %d", len(s.objects(t)), len(closed))
 	}

@@ -28,6 +28,7 @@ func (s *shop) closed(t testing.TB, services ...string) (state string) {
 	t.Helper()
 	state = t.TempDir()
 	s.noren(t, state, append(append([]string{"close"}, services...), "--env", "prod", "--for", "30m", "--confirm", "prod")...).must(t, 0)
+	s.sim.CatchUp(t)
 	return state
 }
 

@@ -374,6 +374,7 @@ func (s *shop) objects(t testing.TB) map[string]string {
 		}
 		delete(object, "status")
 		unstructured.RemoveNestedField(object, "metadata", "annotations", "argocd.argoproj.io/refresh")
+		unstructured.RemoveNestedField(object, "metadata", "finalizers") // the simulator's, a moment after the write
 		raw, err := json.MarshalIndent(object, "", " ")
 		if err != nil {
 			t.Fatal(err)
