@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -42,6 +43,9 @@ func TestNeighbourBreaksMeanwhile(t *testing.T) {
 	closing := start(t, s.dir, t.TempDir(), []string{patience + "=1s", h.env + "\n" + strings.TrimPrefix(back.env, holdAt+"=")},
 		"close", "shop", "--env", "prod", "--confirm", "prod")
 	h.reached(t)
+	s.sim.CatchUp(t)
+	good := time.Now().Unix() // the controller's events have no finer times: of one second, none is the last
+	until(t, "a second has passed", func() bool { return time.Now().Unix() > good })
 	s.server.Apply(t, s.broken())
 	s.sim.CatchUp(t)
 	h.release()
