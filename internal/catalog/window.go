@@ -115,7 +115,7 @@ func nextClock(now time.Time, zone *time.Location, clock time.Time) (time.Time, 
 			}
 			continue
 		}
-		if at[len(at)-1].After(now) {
+		if len(at) > 0 && at[len(at)-1].After(now) {
 			return resolve(now, zone, w)
 		}
 	}
@@ -124,9 +124,15 @@ func nextClock(now time.Time, zone *time.Location, clock time.Time) (time.Time, 
 // resolve returns the instant after now at which clocks in zone show w, which
 // is in UTC.
 func resolve(now time.Time, zone *time.Location, w time.Time) (time.Time, error) {
+	if now.Sub(w) > LongestWindow { // past in any zone; the zones of long ago are odd
+		return time.Time{}, inFuture(now, w, time.UTC)
+	}
 	at, gap := instants(zone, w)
-	if gap != nil {
+	switch {
+	case gap != nil:
 		return time.Time{}, gap.fault(zone, w)
+	case len(at) == 0:
+		return time.Time{}, window("time cannot be used", fmt.Sprintf("The clocks of %s never show %s.", zone, w.Format("2006-01-02 15:04")))
 	}
 	if len(at) > 1 && at[0].After(now) {
 		first, second := at[0].Format(time.RFC3339), at[1].Format(time.RFC3339)
