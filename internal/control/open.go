@@ -292,8 +292,9 @@ func (o *opener) service(s ClosedService, req OpenRequest) {
 	if len(full.Health) > 0 {
 		o.proof = o.check(o.proof, plan.StageProve, s.Service, "Health checks of "+s.Service, "http/healthy",
 			map[string]any{"urls": full.Health, "notMark": true})
-		if s := &o.proof[len(o.proof)-1]; req.Sick && o.err == nil {
-			s.Optional, s.Patience = true, readyPatience // told so: it must not close again
+		if req.Sick && o.err == nil { // told so: it must not close again
+			s := &o.proof[len(o.proof)-1]
+			s.Optional, s.Patience = true, readyPatience
 		}
 	}
 }
