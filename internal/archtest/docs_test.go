@@ -1,7 +1,6 @@
 package archtest
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,37 +14,16 @@ var link = regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)\s]*)?\)`)
 // TestLinks follows the links of every document to files of the project.
 func TestLinks(t *testing.T) {
 	top := root(t)
-	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if name != top && foreign(name) {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if filepath.Ext(name) != ".md" {
-			return nil
-		}
-		page, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		for _, m := range link.FindAllStringSubmatch(string(page), -1) {
+	each(t, ".md", func(name, page string) {
+		for _, m := range link.FindAllStringSubmatch(page, -1) {
 			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
-				rel, _ := filepath.Rel(top, name)
-				t.Errorf("%s links to %s, which is not there", rel, m[1])
+			if _, err := os.Stat(filepath.Join(top, filepath.Dir(name), filepath.FromSlash(m[1]))); err != nil {
+				t.Errorf("%s links to %s, which is not there", name, m[1])
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestContributingShowsTheExample keeps the Go code of CONTRIBUTING.md as it

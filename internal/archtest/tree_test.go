@@ -63,22 +63,27 @@ func root(t testing.TB) string {
 // and the test server, are not part of it.
 func tree(t testing.TB) []*file {
 	t.Helper()
-	top, fset := root(t), token.NewFileSet()
+	fset := token.NewFileSet()
 	var files []*file
+	each(t, ".go", func(name, src string) { files = append(files, parse(t, fset, name, src)) })
+	return files
+}
+
+// each reads every file of the module with that ending. Names are from the
+// module's root, with slashes.
+func each(t testing.TB, ext string, do func(name, text string)) {
+	t.Helper()
+	top := root(t)
 	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if d.IsDir() {
-			if name != top && foreign(name) {
-				return filepath.SkipDir
-			}
+		case d.IsDir() && name != top && foreign(name):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(name) != ext:
 			return nil
 		}
-		if filepath.Ext(name) != ".go" {
-			return nil
-		}
-		src, err := os.ReadFile(name)
+		text, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
@@ -86,13 +91,12 @@ func tree(t testing.TB) []*file {
 		if err != nil {
 			return err
 		}
-		files = append(files, parse(t, fset, filepath.ToSlash(rel), string(src)))
+		do(filepath.ToSlash(rel), string(text))
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files
 }
 
 // foreign tells whether a folder is not the module's code.

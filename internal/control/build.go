@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -92,7 +91,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 func (b *builder) service(p *place, e plan.Entrance) {
 	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })
 	if i < 0 {
-		s := b.extent(p.service)
+		s := b.req.extent(p.service)
 		s.Team, s.Health = p.service.Team, p.service.Health
 		b.plan.Services = append(b.plan.Services, s)
 		i = len(b.plan.Services) - 1
@@ -118,12 +117,7 @@ func ownerCall(o driver.Owner, name string) driver.Call {
 
 // resumedBy warns where somebody would switch a paused sync on again.
 func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
-	call := ownerCall(o, "app.owner")
-	params, err := json.Marshal(call.Params)
-	if err != nil {
-		return err
-	}
-	in, err := b.session.Action(ctx, call.Action, params)
+	in, _, err := openCall(ctx, b.session, ownerCall(o, "app.owner"))
 	if err != nil {
 		return err
 	}
@@ -141,8 +135,7 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 // Where that would not show it, because staff pass by address (and noren may
 // run in the office) or only some requests are closed, the probe's header does.
 func (b *builder) proof(p *place, urls []string) request {
-	asked := b.closing(p)
-	probe := asked.Mode != edge.Closed || len(asked.Bypass.Sources) > 0
+	probe := p.asked.Mode != edge.Closed || len(p.asked.Bypass.Sources) > 0
 	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }

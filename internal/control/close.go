@@ -117,6 +117,7 @@ type place struct {
 	entrance catalog.Entrance
 	survey   *driver.Survey
 	page     page.Page
+	asked    edge.Closing
 	proposal *driver.Proposal
 }
 
@@ -180,14 +181,15 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		if _, closed := x.held[p.survey.Target]; closed {
 			return nil
 		}
-		p.proposal, err = e.Close(p.survey, x.closing(p))
+		p.asked = x.closing(p)
+		p.proposal, err = e.Close(p.survey, p.asked)
 		return err
 	})
 }
 
 // closing is what is asked of one place.
 func (x *planner) closing(p *place) edge.Closing {
-	mode, paths := x.mode(p.service)
+	mode, paths := x.req.mode(p.service)
 	return edge.Closing{
 		Mark: x.mark, Hosts: hostsToClose(p.survey), Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
 		Bypass: edge.Bypass{Sources: slices.Concat(x.bypass.Sources, x.req.Sources), Pass: x.pass},
@@ -206,16 +208,16 @@ func hostsToClose(s *driver.Survey) []string {
 
 // mode is how much of a service is closed: what the person says, or else the
 // catalog.
-func (x *planner) mode(s catalog.Service) (edge.Mode, []string) {
-	if x.req.Mode == "" {
+func (r CloseRequest) mode(s catalog.Service) (edge.Mode, []string) {
+	if r.Mode == "" {
 		return s.Mode, s.Paths
 	}
-	return x.req.Mode, x.req.Paths
+	return r.Mode, r.Paths
 }
 
 // extent is a service of the plan with how much of it is closed.
-func (x *planner) extent(s catalog.Service) plan.Service {
-	mode, paths := x.mode(s)
+func (r CloseRequest) extent(s catalog.Service) plan.Service {
+	mode, paths := r.mode(s)
 	if mode == edge.Closed {
 		return plan.Service{Name: s.Name}
 	}
@@ -232,7 +234,7 @@ func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
 	}
 	how := ""
 	for _, s := range services {
-		asked := (&planner{req: req}).extent(s).Extent()
+		asked := req.extent(s).Extent()
 		for _, have := range r.Plan.Services {
 			if have.Name == s.Name && have.Extent() != asked {
 				how = fmt.Sprintf("closes %s: %s; asked for is: %s", s.Name, have.Extent(), asked)
@@ -283,7 +285,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	closing := &Closing{Plan: x.hurried(p)}
 	for _, pl := range x.places {
 		sent := pl.page
-		sent.ContentType = x.closing(pl).Page.ContentType
+		sent.ContentType = pl.asked.Page.ContentType
 		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: sent, Limit: pl.survey.PageLimit})
 	}
 	return closing, nil
@@ -304,18 +306,29 @@ func each[T any](ctx context.Context, items []T, f func(context.Context, T) erro
 	return joined(errs)
 }
 
-// step makes a plan step of a call.
+// step makes the closing's next step of a call.
 func (x *planner) step(ctx context.Context, stage plan.StageName, call driver.Call) (plan.Step, error) {
-	params, err := json.Marshal(call.Params)
-	if err != nil {
-		return plan.Step{}, fmt.Errorf("%s: parameters: %w", call.Action, err)
-	}
-	in, err := x.session.Action(ctx, call.Action, params)
+	x.steps++
+	return stepOf(ctx, x.session, fmt.Sprintf("%s-%d", stage, x.steps), call)
+}
+
+// stepOf opens a call's action and makes a plan step of it.
+func stepOf(ctx context.Context, session *driver.Session, id string, call driver.Call) (plan.Step, error) {
+	in, params, err := openCall(ctx, session, call)
 	if err != nil {
 		return plan.Step{}, err
 	}
-	x.steps++
-	return plan.Step{ID: fmt.Sprintf("%s-%d", stage, x.steps), Action: call.Action, Target: in.Target, Kind: kindOf(in), Params: params}, nil
+	return plan.Step{ID: id, Action: call.Action, Target: in.Target, Kind: kindOf(in), Params: params}, nil
+}
+
+// openCall opens a call's action, and returns its parameters as JSON too.
+func openCall(ctx context.Context, session *driver.Session, call driver.Call) (*driver.Instance, json.RawMessage, error) {
+	params, err := json.Marshal(call.Params)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: parameters: %w", call.Action, err)
+	}
+	in, err := session.Action(ctx, call.Action, params)
+	return in, params, err
 }
 
 func kindOf(in *driver.Instance) action.Kind {

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -168,7 +167,7 @@ func unneeded(resume []plan.Step, closing string, services, closed []ClosedServi
 		same := c.Run.ID == closing || c.Run.Plan.Closing == closing
 		opening := slices.ContainsFunc(services, func(s ClosedService) bool { return s.Service == c.Service })
 		if same && !opening {
-			return ofServices(resume, nil)
+			return nil
 		}
 	}
 	return resume
@@ -312,17 +311,9 @@ func (o *opener) check(steps []plan.Step, stage plan.StageName, service, title, 
 }
 
 func (o *opener) step(stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
-	params, err := json.Marshal(call.Params)
-	if err != nil {
-		return plan.Step{}, err
-	}
-	in, err := o.session.Action(o.ctx, call.Action, params)
-	if err != nil {
-		return plan.Step{}, err
-	}
-	id := fmt.Sprintf("%s-%s-%d", stage, service, n)
-	return plan.Step{ID: id, Track: id, Kind: kindOf(in), Action: call.Action, Target: in.Target, Service: service,
-		Title: title, Params: params}, nil
+	s, err := stepOf(o.ctx, o.session, fmt.Sprintf("%s-%s-%d", stage, service, n), call)
+	s.Track, s.Service, s.Title = s.ID, service, title
+	return s, err
 }
 
 // afterResumeCalls are the actions of an owner's driver by which its state in

@@ -133,7 +133,7 @@ func deniedFault(err error, s metav1.Status, what string) error {
 	}
 	f.Detail = fmt.Sprintf("Cannot %s: %q may not %s %s %s.", what, user, verb, resource, in)
 	name := strings.NewReplacer("/", "-").Replace("noren-" + verb + "-" + m[3])
-	f.Try = []string{grantAs(name, user, []action.Permission{{Verb: verb, Resource: resource, Namespace: namespace}}),
+	f.Try = []string{Grant(name, user, []action.Permission{{Verb: verb, Resource: resource, Namespace: namespace}}),
 		"noren check --live   # prints all that noren needs, at once"}
 	return f
 }

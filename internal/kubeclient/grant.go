@@ -12,14 +12,10 @@ import (
 
 // Grant is the smallest RBAC YAML that gives identity the permissions: a Role
 // with its binding for each namespace, a ClusterRole with its binding for what
-// is needed in every namespace. Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
-func Grant(identity string, need []action.Permission) string {
-	return grantAs("noren", identity, need)
-}
-
-// grantAs is Grant with roles of that name: applying roles of one name after
-// another replaces the first.
-func grantAs(name, identity string, need []action.Permission) string {
+// is needed in every namespace, all of that name: applying roles of one name
+// after another replaces the first.
+// Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
+func Grant(name, identity string, need []action.Permission) string {
 	byNamespace := map[string][]action.Permission{}
 	for _, p := range need {
 		byNamespace[p.Namespace] = append(byNamespace[p.Namespace], p)

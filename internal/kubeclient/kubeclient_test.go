@@ -179,7 +179,7 @@ func TestDeniedSaysWhatGrantsIt(t *testing.T) {
 }
 
 func TestGrant(t *testing.T) {
-	got := kubeclient.Grant("system:serviceaccount:ops:noren", []action.Permission{
+	got := kubeclient.Grant("noren", "system:serviceaccount:ops:noren", []action.Permission{
 		{Verb: "patch", Resource: "ingresses.networking.k8s.io", Namespace: "shop"},
 		{Verb: "get", Resource: "ingresses.networking.k8s.io", Namespace: "shop"},
 		{Verb: "get", Resource: "applications.argoproj.io", Namespace: "argocd", Name: "shop"},

@@ -47,7 +47,7 @@ func (c *Client) Refusals(ctx context.Context, need []action.Permission) ([]driv
 			missing = append(missing, p)
 		}
 	}
-	grant := grantAs(roleName(need), identity, need)
+	grant := Grant(roleName(need), identity, need)
 	out := make([]driver.Refusal, len(missing))
 	for i, p := range missing {
 		out[i] = driver.Refusal{Permission: p, Identity: identity, Grant: grant}
