@@ -74,6 +74,7 @@ func TestStaffStayInside(t *testing.T) {
 	state := t.TempDir()
 	before := s.objects(t)
 	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--pass", "--allow", "198.51.100.7", "--confirm", "prod").must(t, 0)
+	s.sim.CatchUp(t) // the page is up; staff are let in a moment later
 	pass := s.noren(t, state, "status", "--pass", "--output", "json").must(t, 0).out
 	_, pass, _ = strings.Cut(pass, `"pass":"`)
 	pass, _, _ = strings.Cut(pass, `"`)
