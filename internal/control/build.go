@@ -87,6 +87,24 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	return nil
 }
 
+// withinLimits refuses a plan whose closings, each of which has room enough,
+// have not together: a load balancer that refuses one rule takes none.
+func (b *builder) withinLimits() error {
+	var errs []error
+	for _, l := range b.plan.Budgets {
+		if !l.Breaks() {
+			continue
+		}
+		errs = append(errs, &fault.Fault{Code: fault.Invalid, Summary: "closings do not fit together",
+			Detail: fmt.Sprintf("%s: %d %s are in use, closing all that was asked for needs %d more, and the limit is %d. Each closing alone would have room. Nothing was touched.",
+				l.Of, l.Before, l.What, l.Used-l.Before, l.Limit),
+			Try: slices.DeleteFunc([]string{
+				"close fewer services at a time, or close them whole: without --path, --read-only, --allow and --pass, fewer rules are needed", l.Raise,
+			}, func(s string) bool { return s == "" })})
+	}
+	return joined(errs)
+}
+
 // service files the entrance under its service.
 func (b *builder) service(p *place, e plan.Entrance) {
 	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })

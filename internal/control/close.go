@@ -273,6 +273,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 			return nil, err
 		}
 	}
+	if err := b.withinLimits(); err != nil {
+		return nil, err
+	}
 	if err := b.observe(ctx); err != nil {
 		return nil, err
 	}

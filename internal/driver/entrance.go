@@ -93,10 +93,22 @@ type Call struct {
 
 // A Budget is how much of a limit the proposal uses.
 type Budget struct {
-	What  string `json:"what"` // "page", in bytes; "listener rules"
-	Used  int    `json:"used"`
-	Limit int    `json:"limit"`
+	What string `json:"what"` // "listener rules", "condition values of one rule"
+	// Of names the thing outside whose limit it is, where several entrances
+	// draw on the same one: what their proposals need of it adds up. Without
+	// it, each proposal has the limit to itself.
+	Of string `json:"of,omitempty"`
+	// Before is how much of it is used now, Used how much would be.
+	Before int `json:"before,omitempty"`
+	Used   int `json:"used"`
+	Limit  int `json:"limit"`
+	// Raise says how a person who has more than Limit tells noren so.
+	Raise string `json:"-"`
 }
+
+// Breaks tells whether the limit would be passed. One that is passed already
+// is not the limit that it was taken for.
+func (b Budget) Breaks() bool { return b.Used > b.Limit && b.Before <= b.Limit }
 
 // Closes adds a kind of entrance to a driver. O is the type of its options.
 func Closes[K, O any](kind, summary string, open func(conn K, name string, options O) (Entrance, error)) Part[K] {

@@ -85,14 +85,19 @@ func (p *Plan) AddNote(n driver.Note, target string) {
 	p.Notes = append(p.Notes, Note{Warn: n.Warn, Text: n.Text, Targets: []string{target}})
 }
 
-// AddBudget adds a use of a limit to the plan; of several uses of one limit,
-// the fullest counts.
+// AddBudget adds a use of a limit to the plan. What several entrances need of
+// one thing adds up; of limits that each has to itself, the fullest counts.
 func (p *Plan) AddBudget(b driver.Budget) {
 	for i, have := range p.Budgets {
-		if have.What == b.What && have.Limit == b.Limit {
-			p.Budgets[i].Used = max(have.Used, b.Used)
-			return
+		if have.What != b.What || have.Of != b.Of || have.Limit != b.Limit {
+			continue
 		}
+		if b.Of != "" {
+			p.Budgets[i].Used += b.Used - b.Before
+		} else {
+			p.Budgets[i].Used = max(have.Used, b.Used)
+		}
+		return
 	}
 	p.Budgets = append(p.Budgets, b)
 }

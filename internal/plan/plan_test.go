@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/plan"
 )
 
@@ -170,5 +171,37 @@ func TestStateEqual(t *testing.T) {
 		if got := tt.b.Equal(tt.a); got != tt.want {
 			t.Errorf("%s, the other way round: %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestBudgetsAddUp: what several entrances need of one load balancer adds up;
+// a limit that each rule has to itself does not.
+func TestBudgetsAddUp(t *testing.T) {
+	t.Parallel()
+	var p plan.Plan
+	for _, b := range []driver.Budget{
+		{What: "rules", Of: "a", Before: 10, Used: 50, Limit: 100},
+		{What: "values", Used: 3, Limit: 5},
+		{What: "rules", Of: "b", Before: 10, Used: 99, Limit: 100},
+		{What: "rules", Of: "a", Before: 10, Used: 71, Limit: 100},
+		{What: "values", Used: 2, Limit: 5},
+	} {
+		p.AddBudget(b)
+	}
+	want := []driver.Budget{
+		{What: "rules", Of: "a", Before: 10, Used: 111, Limit: 100},
+		{What: "values", Used: 3, Limit: 5},
+		{What: "rules", Of: "b", Before: 10, Used: 99, Limit: 100},
+	}
+	if !slices.Equal(p.Budgets, want) {
+		t.Errorf("got  %+v\nwant %+v", p.Budgets, want)
+	}
+	for i, breaks := range []bool{true, false, false} {
+		if p.Budgets[i].Breaks() != breaks {
+			t.Errorf("%+v breaks its limit: %t, want %t", p.Budgets[i], !breaks, breaks)
+		}
+	}
+	if (driver.Budget{Before: 120, Used: 130, Limit: 100}).Breaks() {
+		t.Error("a limit that is passed already is taken for the limit")
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
@@ -140,10 +142,27 @@ func (h Human) foot(p *plan.Plan) {
 		h.print(", everything can be undone")
 	}
 	h.print(".\n")
-	for _, b := range p.Budgets {
-		h.print("  %s: at most %d of %d\n", b.What, b.Used, b.Limit)
-	}
+	h.budgets(p.Budgets)
 	h.notes(p.Notes)
+}
+
+// budgets prints how much of each limit is used: of limits of one kind, that
+// which is nearest to its end.
+func (h Human) budgets(all []driver.Budget) {
+	said := map[string]bool{}
+	for _, b := range all {
+		if said[b.What] {
+			continue
+		}
+		said[b.What] = true
+		alike := slices.DeleteFunc(slices.Clone(all), func(o driver.Budget) bool { return o.What != b.What })
+		fullest := slices.MaxFunc(alike, func(x, y driver.Budget) int { return cmp.Compare(x.Used*y.Limit, y.Used*x.Limit) })
+		line := fmt.Sprintf("%s: at most %d of %d", fullest.What, fullest.Used, fullest.Limit)
+		if fullest.Of != "" {
+			line += fmt.Sprintf(" on %s, which has %d now", fullest.Of, fullest.Before)
+		}
+		h.print("  %s\n", line)
+	}
 }
 
 func (h Human) notes(notes []plan.Note) {

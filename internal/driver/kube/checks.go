@@ -84,7 +84,7 @@ func (g *groupCheck) Check(ctx context.Context) (action.Verdict, error) {
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	findings, err := g.conn.troubles(ctx, &reading{ing: ing, group: group, members: members, opts: lbc.Options{Classes: all.classes, Service: lookup}})
+	findings, err := g.conn.troubles(ctx, &reading{ing: ing, group: group, members: members, opts: lbc.Options{Classes: all.classes, Service: lookup, Rules: g.conn.ruleQuota}})
 	if err != nil {
 		return action.Verdict{}, err
 	}

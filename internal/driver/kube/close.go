@@ -55,7 +55,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 	if len(cur.services) > 0 {
 		p.Ready = []driver.Call{{Action: CheckBackends, Params: BackendParams{Namespace: e.namespace, Services: cur.services}}}
 	}
-	p.Budgets = budgets(cur, front)
+	p.Budgets = budgets(r, cur, front)
 	p.Notes = append(p.Notes, e.closingNotes(r, c, cur, hosts, front)...)
 	return p, nil
 }
@@ -234,18 +234,24 @@ func orderIn(annotations map[string]string) int {
 }
 
 // budgets are how much of the load balancer's limits the proposal uses.
-func budgets(cur curtain, after edge.Front) []driver.Budget {
-	rules := 0
-	for _, l := range after.Listeners {
-		rules += len(l.Rules)
-	}
+func budgets(r *reading, cur curtain, after edge.Front) []driver.Budget {
+	before, _ := lbc.Build(r.members, r.opts)
 	values := 0
 	for _, p := range cur.all() {
 		v, _ := p.count()
 		values = max(values, v)
 	}
 	return []driver.Budget{
-		{What: "listener rules", Used: rules, Limit: lbc.MaxRules},
+		{What: "listener rules", Of: "the load balancer of " + r.group.String(), Before: rulesOf(before), Used: rulesOf(after), Limit: r.opts.RuleQuota(),
+			Raise: "If AWS raised the quota of rules per load balancer, say so in noren.yaml, in the environment's section kube: rule_quota: 200"},
 		{What: "condition values of one rule", Used: values, Limit: lbc.MaxValues},
 	}
+}
+
+func rulesOf(front edge.Front) int {
+	rules := 0
+	for _, l := range front.Listeners {
+		rules += len(l.Rules)
+	}
+	return rules
 }

@@ -193,7 +193,7 @@ func proposalText(t *testing.T, s *driver.Survey, p *driver.Proposal, c edge.Clo
 		fmt.Fprintf(&b, "check: %s %s\n", call.Action, raw)
 	}
 	for _, x := range p.Budgets {
-		fmt.Fprintf(&b, "budget: %s %d of %d\n", x.What, x.Used, x.Limit)
+		fmt.Fprintf(&b, "budget: %s %d of %d%s\n", x.What, x.Used, x.Limit, map[bool]string{true: fmt.Sprintf(" on %s (%d before)", x.Of, x.Before)}[x.Of != ""])
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(&b, "note: %s%s\n", map[bool]string{true: "(!) "}[n.Warn], n.Text)

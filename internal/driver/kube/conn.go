@@ -21,6 +21,8 @@ type conn struct {
 	client  *kubeclient.Client
 	env     driver.Env
 	cluster kubeclient.Once[*cluster]
+	// ruleQuota is of listener rules per load balancer, 0 for the default.
+	ruleQuota int
 
 	mu       sync.Mutex
 	services map[string]*kubeclient.Once[map[string]lbc.Service] // by namespace

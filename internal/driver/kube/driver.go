@@ -10,10 +10,12 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
@@ -37,6 +39,17 @@ type Config struct {
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 	// Context is a context in it; by default the current one.
 	Context string `json:"context,omitempty"`
+	// RuleQuota is how many listener rules a load balancer of this account may
+	// have, where AWS raised the quota; by default 100.
+	RuleQuota int `json:"rule_quota,omitempty"`
+}
+
+// Validate says what is wrong.
+func (c Config) Validate() error {
+	if c.RuleQuota < 0 || c.RuleQuota > 0 && c.RuleQuota < lbc.MaxRules {
+		return fmt.Errorf("rule_quota %d is less than the %d rules that every load balancer may have", c.RuleQuota, lbc.MaxRules)
+	}
+	return nil
 }
 
 // Pin makes the path absolute and names the current context.
@@ -64,7 +77,9 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(client, env), nil
+	c := newConn(client, env)
+	c.ruleQuota = cfg.RuleQuota
+	return c, nil
 }
 
 // splitKey splits "namespace/name".

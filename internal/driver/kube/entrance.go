@@ -93,7 +93,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn}
+	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn, Rules: e.conn.ruleQuota}
 	owner, guessed := ownerOf(ing)
 	if owner != nil {
 		owner.Guessed = guessed

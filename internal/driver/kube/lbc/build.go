@@ -1,6 +1,7 @@
 package lbc
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,7 +22,13 @@ type Options struct {
 	Service func(namespace, name string) Service
 	// Mark finds noren's token in the body of a fixed response; nil finds none.
 	Mark func(body string) string
+	// Rules is the quota of rules of the load balancer, MaxRules by default.
+	Rules int
 }
+
+// RuleQuota is how many rules the load balancer may have, all listeners
+// together.
+func (o Options) RuleQuota() int { return cmp.Or(o.Rules, MaxRules) }
 
 // A Service is what the controller reads of one.
 type Service struct {
@@ -66,9 +73,9 @@ func Build(members []*networkingv1.Ingress, o Options) (edge.Front, []Problem) {
 		rules += len(l.Rules)
 		front.Listeners = append(front.Listeners, l)
 	}
-	if rules > MaxRules {
+	if quota := b.RuleQuota(); rules > quota {
 		b.problems = append(b.problems, Problem{Event: FailedDeployModel,
-			Reason: fmt.Sprintf("%d listener rules, and a load balancer has at most %d unless AWS raised its quota", rules, MaxRules)})
+			Reason: fmt.Sprintf("%d listener rules, and a load balancer has at most %d unless AWS raised its quota", rules, quota)})
 	}
 	return front, distinct(b.problems)
 }
