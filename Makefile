@@ -21,6 +21,10 @@ build: ## build bin/noren, one static file
 demo: ## close and open two sample applications on this machine
 	examples/demo/run.sh
 
+.PHONY: sandbox
+sandbox: test-tools build ## a shop on a real Kubernetes API server, to try bin/noren by hand
+	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/e2e -run '^TestByHand$$' -count=1 -timeout 0 -by-hand 8h
+
 .PHONY: test
 test: test-tools ## run all tests; TESTFLAGS='-run X -count=1' is passed on
 	@tools/test.sh
