@@ -124,16 +124,9 @@ func (t target) get(ctx context.Context) (*application, error) {
 func (t target) must(ctx context.Context) (*application, error) {
 	app, err := t.get(ctx)
 	if err == nil && app == nil {
-		return nil, t.missing()
+		return nil, t.missing(t.elsewhere(ctx)...)
 	}
 	return app, err
-}
-
-func (t target) missing() error {
-	return &fault.Fault{Code: fault.NotFound, Summary: "Application does not exist",
-		Detail: fmt.Sprintf("There is no Argo CD Application %s in namespace %s, or no Argo CD in this cluster. "+
-			"Argo CD may keep its Applications in another cluster than the one it deploys to: the driver argocd has its own kubeconfig and context.", t.ref.Name, t.ref.Namespace),
-		Try: []string{"kubectl get applications.argoproj.io --all-namespaces"}}
 }
 
 // start begins a patch of this very object, not of one made anew under its name.
