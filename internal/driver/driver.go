@@ -37,6 +37,7 @@ type Driver struct {
 
 	Actions   []*Action
 	Entrances []*EntranceKind
+	Workloads []*WorkloadKind
 
 	inherit  inheritance
 	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)

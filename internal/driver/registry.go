@@ -37,6 +37,9 @@ func NewRegistry(drivers ...*Driver) *Registry {
 		for _, e := range d.Entrances {
 			claim(e.Name)
 		}
+		for _, w := range d.Workloads {
+			claim(w.Name)
+		}
 	}
 	return &Registry{drivers: drivers}
 }

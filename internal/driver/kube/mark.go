@@ -31,14 +31,17 @@ func createdByUs(ing *networkingv1.Ingress) bool {
 	return ing.Labels[ManagedBy] == kubeclient.FieldManager
 }
 
-// findMarks lists the marks on all Ingresses. One that cannot be read is
-// listed with its target alone, so that a person hears of it.
+// findMarks lists the marks on all Ingresses and workloads. One that cannot be
+// read is listed with its target alone, so that a person hears of it.
 func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
 	all, err := c.listIngresses(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var marks []action.Mark
+	marks, err := findWorkloadMarks(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	for _, ing := range all {
 		raw, ok := ing.Annotations[MarkAnnotation]
 		if !ok || ing.DeletionTimestamp != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
@@ -90,14 +91,19 @@ const (
 // namespace. Source: argoproj/argo-cd docs/user-guide/resource_tracking.md,
 // docs/operator-manual/app-any-namespace.md.
 func ownerOf(ing *networkingv1.Ingress) (owner *driver.Owner, guessed bool) {
-	if id, ok := ing.Annotations[trackingAnnotation]; ok {
+	return ownerOfObject(ing, "Ingress")
+}
+
+// ownerOfObject is ownerOf for an object of any kind, as the API writes it.
+func ownerOfObject(o metav1.Object, kind string) (owner *driver.Owner, guessed bool) {
+	if id, ok := o.GetAnnotations()[trackingAnnotation]; ok {
 		app, rest, _ := strings.Cut(id, ":")
 		// A copy of another object's annotations carries that object's id.
-		if strings.HasSuffix(rest, "/Ingress:"+lbc.Key(ing)) {
+		if strings.HasSuffix(rest, "/"+kind+":"+o.GetNamespace()+"/"+o.GetName()) {
 			return application(app), false
 		}
 	}
-	if app, ok := ing.Labels[instanceLabel]; ok && app != "" {
+	if app, ok := o.GetLabels()[instanceLabel]; ok && app != "" {
 		return application(app), true
 	}
 	return nil, false
