@@ -138,7 +138,7 @@ func parse(t *testing.T, name string) *catalog.Catalog {
 		t.Fatal(err)
 	}
 	registry := all.Registry()
-	known := catalog.Known{EntranceKinds: registry.EntranceKinds()}
+	known := catalog.Known{EntranceKinds: registry.EntranceKinds(), WorkloadKinds: registry.WorkloadKinds()}
 	for _, d := range registry.Drivers() {
 		known.Drivers = append(known.Drivers, d.Name)
 	}

@@ -16,10 +16,12 @@ import (
 // that it reads.
 const Version = 1
 
-// Known is what the file may name besides its own: the kinds of entrance and
-// the drivers that this noren has. A name that is not listed is an error.
+// Known is what the file may name besides its own: the kinds of entrance and of
+// workload, and the drivers that this noren has. A name that is not listed is an
+// error.
 type Known struct {
 	EntranceKinds []string
+	WorkloadKinds []string
 	Drivers       []string
 }
 
@@ -91,6 +93,8 @@ type Service struct {
 	Team      string
 	Kind      Kind
 	Entrances []Entrance
+	// Workloads rest while the service is closed.
+	Workloads []Workload
 	// Health are the URLs that answer 200 when the service is well.
 	Health []string
 	// KeepOpen are path patterns that stay open in every mode.
@@ -121,6 +125,16 @@ type Entrance struct {
 	Name string // "shop/web"
 	// Options are the keys of the entrance other than kind and name, strategy
 	// among them: its driver decodes them.
+	Options Section
+	At      fault.Position
+}
+
+// A Workload is what works behind a service's entrances, and rests while they
+// are closed.
+type Workload struct {
+	Kind string // "kube/deployment"
+	Name string // "shop/worker"
+	// Options are the keys other than kind and name: its driver decodes them.
 	Options Section
 	At      fault.Position
 }
@@ -222,6 +236,7 @@ type service struct {
 type differs struct {
 	at        spot
 	entrances []Entrance
+	workloads []Workload
 	health    []string
 	keepOpen  []string
 	mode      edge.Mode
@@ -239,6 +254,9 @@ func (s *service) in(env string) Service {
 		if o.entrances != nil {
 			d.entrances = o.entrances
 		}
+		if o.workloads != nil {
+			d.workloads = o.workloads
+		}
 		if o.health != nil {
 			d.health = o.health
 		}
@@ -250,7 +268,7 @@ func (s *service) in(env string) Service {
 		}
 	}
 	out.Entrances, out.Health, out.KeepOpen = d.entrances, d.health, d.keepOpen
-	out.Mode, out.Paths = d.mode, d.paths
+	out.Mode, out.Paths, out.Workloads = d.mode, d.paths, d.workloads
 	if out.Mode == "" {
 		out.Mode = edge.Closed
 	}

@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write what is got into the golden files")
 
 func known() Known {
-	return Known{EntranceKinds: []string{"kube/ingress", "gate/door"}, Drivers: []string{"kube", "argocd", "gate", "http"}}
+	return Known{EntranceKinds: []string{"kube/ingress", "gate/door"}, WorkloadKinds: []string{"kube/deployment", "kube/cronjob"}, Drivers: []string{"kube", "argocd", "gate", "http"}}
 }
 
 // render writes faults as a terminal would, plainly.
@@ -235,7 +235,7 @@ func TestServices(t *testing.T) {
 	if s.Health[0] != "https://shop.sandbox.example.com/healthz" || len(s.KeepOpen) != 0 || s.Mode != edge.ReadOnly || len(s.Entrances) != 1 {
 		t.Errorf("shop in sandbox is %+v", s)
 	}
-	if at := s.HealthAt(s.Health[0]); at.Line != 45 || at.Column != 18 {
+	if at := s.HealthAt(s.Health[0]); at.Line != 48 || at.Column != 18 {
 		t.Errorf("health is at %v", at)
 	}
 }
@@ -250,7 +250,7 @@ func TestServicesByName(t *testing.T) {
 	_, err = c.Services("sandbox", "shpo", "pay", "nothing")
 	want := `nowhere: unknown service
   testdata/full.yaml has no service "shpo" in sandbox. Did you mean "shop"? sandbox has: shop.
-testdata/full.yaml:48:3: service is not in this environment
+testdata/full.yaml:51:3: service is not in this environment
   |   pay:
   |   ^
   The service pay is not in sandbox: it is only in prod.

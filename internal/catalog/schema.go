@@ -50,6 +50,7 @@ type teamSchema struct {
 
 type differsSchema struct {
 	Entrances []any    `json:"entrances,omitempty" jsonschema:"minItems=1" jsonschema_description:"Where requests come in and can be turned away."`
+	Workloads []any    `json:"workloads,omitempty" jsonschema_description:"What works behind the entrances and rests while they are closed."`
 	Health    []string `json:"health,omitempty" jsonschema:"example=https://shop.example.com/healthz" jsonschema_description:"URLs that answer 200 when the service is well. Opening ends when all do."`
 	KeepOpen  []string `json:"keep_open,omitempty" jsonschema:"example=/.well-known/acme-challenge/*" jsonschema_description:"Path patterns that stay open while the service is closed."`
 	Mode      string   `json:"mode,omitempty" jsonschema:"enum=closed,enum=read-only,enum=paths" jsonschema_description:"How much is closed unless the operator says otherwise: everything (closed), requests that write (read-only), or the paths named (paths)."`
@@ -67,10 +68,10 @@ type serviceSchema struct {
 
 // Schema makes the JSON Schema (draft 2020-12) of the file, for editors.
 // sections holds a pointer to each driver's configuration by the driver's
-// name, optionsByKind one to the options of each kind of entrance. Descriptions
-// come from their jsonschema_description tags. A nil pointer, as interface or
-// typed, is a section of any keys.
-func Schema(sections map[string]any, optionsByKind map[string]any) ([]byte, error) {
+// name, entrances and workloads one to the options of each of their kinds.
+// Descriptions come from their jsonschema_description tags. A nil pointer, as
+// interface or typed, is a section of any keys.
+func Schema(sections, entrances, workloads map[string]any) ([]byte, error) {
 	reflector := &jsonschema.Reflector{DoNotReference: true, Anonymous: true, RequiredFromJSONSchemaTags: true}
 	root := reflector.Reflect(&fileSchema{})
 	root.Title = FileName
@@ -87,13 +88,16 @@ func Schema(sections map[string]any, optionsByKind map[string]any) ([]byte, erro
 		}
 		environment.Properties.Set(name, s)
 	}
-	entrance := entranceSchema(reflector, optionsByKind)
-	for _, path := range [][]string{{"services", "", "entrances"}, {"services", "", "environments", "", "entrances"}} {
-		s, err := within(root, path...)
-		if err != nil {
-			return nil, err
+	for key, items := range map[string]*jsonschema.Schema{
+		"entrances": partSchema(reflector, "entrance", entrances), "workloads": partSchema(reflector, "workload", workloads),
+	} {
+		for _, path := range [][]string{{"services", "", key}, {"services", "", "environments", "", key}} {
+			s, err := within(root, path...)
+			if err != nil {
+				return nil, err
+			}
+			s.Items = items
 		}
-		s.Items = entrance
 	}
 	for _, path := range [][]string{{"environments"}, {"services"}} {
 		s, err := within(root, path...)
@@ -109,12 +113,13 @@ func Schema(sections map[string]any, optionsByKind map[string]any) ([]byte, erro
 	return append(out, '\n'), nil
 }
 
-// entranceSchema is one schema for each kind of entrance, told apart by kind.
-func entranceSchema(r *jsonschema.Reflector, optionsByKind map[string]any) *jsonschema.Schema {
+// partSchema is one schema for each kind of entrance, or of workload, told apart
+// by kind.
+func partSchema(r *jsonschema.Reflector, what string, optionsByKind map[string]any) *jsonschema.Schema {
 	var kinds []*jsonschema.Schema
 	for _, kind := range slices.Sorted(maps.Keys(optionsByKind)) {
 		s := reflected(r, optionsByKind[kind])
-		s.Properties.Set("kind", &jsonschema.Schema{Type: "string", Const: kind, Description: "The kind of entrance."})
+		s.Properties.Set("kind", &jsonschema.Schema{Type: "string", Const: kind, Description: "The kind of " + what + "."})
 		s.Properties.Set("name", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), Description: "Its name, as " + kind + " writes it."})
 		s.Required = append([]string{"kind", "name"}, s.Required...)
 		kinds = append(kinds, s)

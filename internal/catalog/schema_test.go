@@ -25,13 +25,18 @@ type argoConfig struct {
 	Context   string `json:"context,omitempty"`
 }
 
+type workloadOptions struct {
+	Replicas int `json:"replicas,omitempty"`
+}
+
 func schemaBytes(t *testing.T) []byte {
 	t.Helper()
 	raw, err := Schema(
 		map[string]any{"kube": &kubeConfig{}, "argocd": &argoConfig{}, "gate": nil, "http": (*struct {
 			Resolve map[string]string `json:"resolve"`
 		})(nil)},
-		map[string]any{"kube/ingress": &ingressOptions{}, "gate/door": &struct{}{}})
+		map[string]any{"kube/ingress": &ingressOptions{}, "gate/door": &struct{}{}},
+		map[string]any{"kube/deployment": &workloadOptions{}, "kube/cronjob": &struct{}{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,7 @@ func (f *fileReader) service(n *node, s *service) {
 func (f *fileReader) differing(d *differs, s *service) []field {
 	return []field{
 		{"entrances", func(n *node) { d.entrances = f.entrances(n) }},
+		{"workloads", func(n *node) { d.workloads = f.workloads(n) }},
 		{"health", func(n *node) {
 			d.health = f.texts(n, "health", "a health check", func(at spot, u string) bool {
 				if _, twice := s.healthAt[u]; !twice {
@@ -114,14 +115,30 @@ func (f *fileReader) entrances(n *node) []Entrance {
 		f.add(n.spot, "service without an entrance", "An empty list leaves nothing to close. Add an entrance, or remove the key.")
 	}
 	for _, item := range n.items {
-		if e, ok := f.entrance(item); ok {
+		if e, ok := f.part(item, "an entrance", "kind of entrance", f.known.EntranceKinds); ok {
 			all = append(all, e)
 		}
 	}
 	return all
 }
 
-func (f *fileReader) entrance(item *node) (Entrance, bool) {
+// workloads reads the list of them. The result is not nil: an environment may
+// say that there are none.
+func (f *fileReader) workloads(n *node) []Workload {
+	all := []Workload{}
+	if !f.is(n, list, "workloads") {
+		return all
+	}
+	for _, item := range n.items {
+		if w, ok := f.part(item, "a workload", "kind of workload", f.known.WorkloadKinds); ok {
+			all = append(all, Workload(w))
+		}
+	}
+	return all
+}
+
+// part reads what has a kind and a name, and options that its driver decodes.
+func (f *fileReader) part(item *node, what, kind string, kinds []string) (Entrance, bool) {
 	e := Entrance{At: f.position(item.spot)}
 	rest := &node{spot: item.spot, shape: mapping}
 	var options []field
@@ -130,9 +147,9 @@ func (f *fileReader) entrance(item *node) (Entrance, bool) {
 			options = append(options, field{x.key, func(*node) { rest.entries = append(rest.entries, x) }})
 		}
 	}
-	f.object(item, "an entrance", []string{"kind", "name"}, append([]field{
+	f.object(item, what, []string{"kind", "name"}, append([]field{
 		{"kind", func(n *node) {
-			if k, ok := f.text(n, "the kind"); ok && f.oneOf(n.spot, k, "kind of entrance", f.known.EntranceKinds) {
+			if k, ok := f.text(n, "the kind"); ok && f.oneOf(n.spot, k, kind, kinds) {
 				e.Kind = k
 			}
 		}},
@@ -187,8 +204,8 @@ func (f *fileReader) across() {
 	f.doors()
 }
 
-// doors checks that each service has an entrance wherever it is, and that no
-// entrance is listed twice.
+// doors checks that each service has something to close wherever it is, and that
+// no entrance and no workload is listed twice.
 func (f *fileReader) doors() {
 	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
@@ -197,22 +214,30 @@ func (f *fileReader) doors() {
 			if !s.isIn(env.Name) {
 				continue
 			}
-			doors := s.in(env.Name).Entrances
-			if doors == nil && !lacking[s] {
+			here := s.in(env.Name)
+			if here.Entrances == nil && len(here.Workloads) == 0 && !lacking[s] {
 				lacking[s] = true
 				f.add(s.own.at, "service without an entrance", fmt.Sprintf(
 					"%s has no entrance in %s, so there is nothing to close. Add one, or name the environments it is in with \"only\".", s.Name, env.Name))
 			}
-			for _, e := range doors {
-				key := [2]string{e.Kind, e.Name}
-				was, twice := first[key]
-				if !twice {
-					first[key] = e.At
-					continue
-				}
-				f.add(spot{e.At.Line, e.At.Column}, "entrance is listed twice",
-					fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was))
+			for _, e := range here.Entrances {
+				f.once(first, "entrance", "An entrance", e)
+			}
+			for _, w := range here.Workloads {
+				f.once(first, "workload", "A workload", Entrance(w))
 			}
 		}
 	}
+}
+
+// once checks that what has a kind and a name is not among the first.
+func (f *fileReader) once(first map[[2]string]fault.Position, what, capital string, e Entrance) {
+	key := [2]string{e.Kind, e.Name}
+	was, twice := first[key]
+	if !twice {
+		first[key] = e.At
+		return
+	}
+	f.add(spot{e.At.Line, e.At.Column}, what+" is listed twice",
+		fmt.Sprintf("%s %s is already listed at %s. %s belongs to one service.", e.Kind, e.Name, was, capital))
 }

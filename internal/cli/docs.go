@@ -56,6 +56,7 @@ func (a *app) reference(root *cobra.Command) (map[string]string, error) {
 	files := map[string]string{
 		"exit-codes.md":       generated + exitCodes(),
 		"entrances.md":        generated,
+		"workloads.md":        generated,
 		"actions.md":          generated,
 		"noren.yaml.md":       generated,
 		"noren.schema.json":   string(schema),
@@ -70,6 +71,7 @@ func (a *app) reference(root *cobra.Command) (map[string]string, error) {
 	}{
 		{"actions.md", a.actionsPage},
 		{"entrances.md", a.entrancesPage},
+		{"workloads.md", a.workloadsPage},
 		{"noren.yaml.md", func() (string, error) { return catalogPage(schema) }},
 	}
 	for _, p := range pages {
@@ -99,6 +101,7 @@ func indexPage() string {
 - [noren.yaml](noren.yaml.md), and its [JSON Schema](noren.schema.json)
 - [gate.yaml](gate.yaml.md)
 - [Kinds of entrance](entrances.md)
+- [Kinds of workload](workloads.md)
 - [Actions](actions.md)
 - [Exit codes](exit-codes.md)
 `

@@ -49,6 +49,21 @@ func (a *app) entrancesPage() (string, error) {
 	return b.String(), nil
 }
 
+// workloadsPage describes every kind of workload, and its options.
+func (a *app) workloadsPage() (string, error) {
+	var b strings.Builder
+	b.WriteString("# Kinds of workload\n\nA workload is what works behind the entrances of a service and rests while they are\nclosed. In noren.yaml it has a `kind`, a `name` and the options of its kind.\n")
+	for _, d := range a.Registry.Drivers() {
+		for _, w := range d.Workloads {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", w.Name, sentence(w.Summary))
+			if err := fieldTable(&b, "option", reflected(w.NewOptions())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return b.String(), nil
+}
+
 func fieldTable(b *strings.Builder, what string, s *jsonschema.Schema) error {
 	all, err := schemaFields(s)
 	if err != nil || len(all) == 0 {

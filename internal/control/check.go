@@ -146,6 +146,14 @@ func (c *Control) checkService(s catalog.Service) ServiceCheck {
 			out.Problems = append(out.Problems, entrance.Options.Fault("", err, keys...))
 		}
 	}
+	for _, w := range s.Workloads {
+		if err := c.Registry.CheckWorkload(w.Kind, w.Options.JSON); err != nil {
+			out.Problems = append(out.Problems, w.Options.Fault("", err, driver.Keys(c.Registry.WorkloadKind(w.Kind).NewOptions())...))
+		}
+	}
+	if len(s.Workloads) > 0 {
+		out.Facts = append(out.Facts, counted(len(s.Workloads), "workload"))
+	}
 	p, limit, err := PreviewPage(c.Catalog, c.Registry, s, page.Content{Until: c.Now()}) // with an end: as large as it gets
 	if err != nil {
 		out.Problems = append(out.Problems, err)

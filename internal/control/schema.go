@@ -7,12 +7,15 @@ import (
 
 // Schema makes the JSON Schema of the catalog as this noren's drivers know it.
 func Schema(reg *driver.Registry) ([]byte, error) {
-	sections, options := map[string]any{}, map[string]any{}
+	sections, entrances, workloads := map[string]any{}, map[string]any{}, map[string]any{}
 	for _, d := range reg.Drivers() {
 		sections[d.Name] = d.NewConfig()
 		for _, e := range d.Entrances {
-			options[e.Name] = e.NewOptions()
+			entrances[e.Name] = e.NewOptions()
+		}
+		for _, w := range d.Workloads {
+			workloads[w.Name] = w.NewOptions()
 		}
 	}
-	return catalog.Schema(sections, options)
+	return catalog.Schema(sections, entrances, workloads)
 }

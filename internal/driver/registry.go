@@ -112,6 +112,15 @@ func Keys(v any) []string {
 	return keys
 }
 
+// CheckWorkload decodes and validates the options of a workload, without any
+// I/O.
+func (r *Registry) CheckWorkload(kind string, raw json.RawMessage) error {
+	if w := r.WorkloadKind(kind); w != nil {
+		return decodeStrict(raw, w.NewOptions())
+	}
+	return nil
+}
+
 // EntranceKind returns the kind of entrance of that name, or nil.
 func (r *Registry) EntranceKind(name string) *EntranceKind {
 	for _, d := range r.drivers {
