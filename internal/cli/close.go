@@ -26,6 +26,7 @@ type closeFlags struct {
 	paths     []string
 	allow     []string
 	pass      bool
+	leave     bool
 	onFailure string
 	flags     *pflag.FlagSet
 }
@@ -41,13 +42,14 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.paths, "path", nil, "close only this path pattern, such as /checkout/* (repeatable)")
 	flags.StringArrayVar(&f.allow, "allow", nil, "let this address or network pass as staff (repeatable)")
 	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
+	flags.BoolVar(&f.leave, "leave-workloads", false, "close the doors alone; let workloads go on working")
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
 }
 
 // request turns the flags into a request, refusing what makes no sense before
 // anything is read.
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
-	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths}
+	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths, LeaveWorkloads: f.leave}
 	var err error
 	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
 		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {

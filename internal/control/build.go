@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
@@ -50,15 +51,11 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		requests = append(requests, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience})
 	}
 	if o := p.survey.Owner; p.proposal.EditsOwned && o != nil {
-		err := b.resumedBy(ctx, *o)
-		switch {
-		case err == nil:
-			requests = append(requests, b.pause(p, *o)...)
-		case o.Guessed && errors.Is(err, &fault.Fault{Code: fault.NotFound}):
-			b.plan.AddNote(driver.Note{Text: fmt.Sprintf("A label names %s %s as the owner, and there is none: nothing is paused.", o.System, o.Name)}, target)
-		default:
+		pauses, err := b.pauses(ctx, p.service, target, *o)
+		if err != nil {
 			return err
 		}
+		requests = append(requests, pauses...)
 	}
 	for _, call := range p.proposal.Calls {
 		requests = append(requests, request{plan.StageClose, call, p.service.Name, target, "", applyPatience})
@@ -83,7 +80,8 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		s.Patience = readyPatience
 		entrance.Ready = append(entrance.Ready, s)
 	}
-	b.service(p, entrance)
+	s := b.service(p.service)
+	s.Entrances = append(s.Entrances, entrance)
 	return nil
 }
 
@@ -105,25 +103,32 @@ func (b *builder) withinLimits() error {
 	return joined(errs)
 }
 
-// service files the entrance under its service.
-func (b *builder) service(p *place, e plan.Entrance) {
-	i := slices.IndexFunc(b.plan.Services, func(s plan.Service) bool { return s.Name == p.service.Name })
+// service is the plan's entry of a service, made when it is first asked for.
+// It is good until the next one is made.
+func (b *builder) service(s catalog.Service) *plan.Service {
+	i := slices.IndexFunc(b.plan.Services, func(have plan.Service) bool { return have.Name == s.Name })
 	if i < 0 {
-		s := b.req.extent(p.service)
-		s.Team, s.Health = p.service.Team, p.service.Health
-		b.plan.Services = append(b.plan.Services, s)
+		entry := b.req.extent(s)
+		entry.Team, entry.Health = s.Team, s.Health
+		b.plan.Services = append(b.plan.Services, entry)
 		i = len(b.plan.Services) - 1
 	}
-	b.plan.Services[i].Entrances = append(b.plan.Services[i].Entrances, e)
+	return &b.plan.Services[i]
 }
 
-// pause asks for the owner's automated sync to be paused, after any sync under
-// way has ended.
-func (b *builder) pause(p *place, o driver.Owner) []request {
-	return []request{
-		{plan.StageCheck, ownerCall(o, "app.idle"), p.service.Name, "", "", idlePatience},
-		{plan.StagePause, ownerCall(o, "app.pause"), p.service.Name, "", "", applyPatience},
+// pauses ask for the automated sync of a target's owner to be paused, after any
+// sync under way has ended. An owner that is only guessed, and does not exist,
+// is noted.
+func (b *builder) pauses(ctx context.Context, s catalog.Service, target string, o driver.Owner) ([]request, error) {
+	err := b.resumedBy(ctx, o)
+	if o.Guessed && errors.Is(err, &fault.Fault{Code: fault.NotFound}) {
+		b.plan.AddNote(driver.Note{Text: fmt.Sprintf("A label names %s %s as the owner, and there is none: nothing is paused.", o.System, o.Name)}, target)
+		return nil, nil
 	}
+	return []request{
+		{plan.StageCheck, ownerCall(o, "app.idle"), s.Name, "", "", idlePatience},
+		{plan.StagePause, ownerCall(o, "app.pause"), s.Name, "", "", applyPatience},
+	}, err
 }
 
 // ownerCall is a call of an action that every driver of a GitOps system has:
@@ -196,7 +201,8 @@ func (b *builder) add(ctx context.Context, r request) error {
 }
 
 // verbs begin the titles of steps whose request brings none.
-var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close"}
+var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close",
+	plan.StageRest: "Bring to rest"}
 
 // some names the first of several things.
 func some(names []string) string {

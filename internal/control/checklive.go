@@ -54,7 +54,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 		return
 	}
 	x.session = l.session
-	if err := x.survey(ctx, []catalog.Service{s}); err != nil {
+	if err := joined([]error{x.survey(ctx, []catalog.Service{s}), x.rests(ctx, []catalog.Service{s})}); err != nil {
 		l.needs[i] = l.entranceNeeds(ctx, s)
 		l.problem(i, out, err)
 		return
@@ -80,7 +80,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 			}
 		}
 	}
-	l.needs[i] = l.required(ctx, x.places)
+	l.needs[i] = l.required(ctx, x)
 	l.health(ctx, s, out)
 }
 
@@ -96,7 +96,7 @@ func (l *liveCheck) problem(i int, out *ServiceCheck, err error) {
 
 // required lists what a closing and its opening need, also where a target
 // could not be read: a missing permission may be why.
-func (l *liveCheck) required(ctx context.Context, places []*place) []action.Permission {
+func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permission {
 	var need []action.Permission
 	ask := func(call driver.Call) {
 		params, err := json.Marshal(call.Params)
@@ -107,17 +107,28 @@ func (l *liveCheck) required(ctx context.Context, places []*place) []action.Perm
 			need = append(need, in.Requirer.Requires()...)
 		}
 	}
-	for _, p := range places {
+	owned := func(o *driver.Owner) {
+		for _, name := range []string{"app.owner", "app.idle", "app.pause"} {
+			ask(ownerCall(*o, name))
+		}
+		for _, c := range afterResumeCalls {
+			ask(ownerCall(*o, c.action))
+		}
+	}
+	for _, p := range x.places {
 		for _, call := range slices.Concat(p.proposal.Checks, p.proposal.Calls, p.proposal.Ready) {
 			ask(call)
 		}
 		if o := p.survey.Owner; o != nil && p.proposal.EditsOwned {
-			for _, name := range []string{"app.owner", "app.idle", "app.pause"} {
-				ask(ownerCall(*o, name))
-			}
-			for _, c := range afterResumeCalls {
-				ask(ownerCall(*o, c.action))
-			}
+			owned(o)
+		}
+	}
+	for _, w := range x.works {
+		for _, call := range w.resting.Calls {
+			ask(call)
+		}
+		if o := w.resting.Owner; o != nil {
+			owned(o)
 		}
 	}
 	return need
@@ -129,6 +140,12 @@ func (l *liveCheck) entranceNeeds(ctx context.Context, s catalog.Service) []acti
 	var need []action.Permission
 	for _, e := range s.Entrances {
 		opened, err := l.session.Entrance(ctx, e.Kind, e.Name, e.Options.JSON)
+		if r, ok := opened.(action.Requirer); ok && err == nil {
+			need = append(need, r.Requires()...)
+		}
+	}
+	for _, w := range s.Workloads {
+		opened, err := l.session.Workload(ctx, w.Kind, w.Name, w.Options.JSON)
 		if r, ok := opened.(action.Requirer); ok && err == nil {
 			need = append(need, r.Requires()...)
 		}

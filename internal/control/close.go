@@ -47,6 +47,8 @@ type CloseRequest struct {
 	Sources     []netip.Prefix // beside those of the catalog
 	Pass        bool           // make a pass for staff, also if the catalog does not ask
 	OnFailure   plan.OnFailure
+	// LeaveWorkloads lets the workloads of the services go on working.
+	LeaveWorkloads bool
 }
 
 // A Closing is a plan to close with what its reader wants to see beside it.
@@ -77,8 +79,12 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err != nil {
 		return nil, err
 	}
-	if err := x.survey(ctx, services); err != nil {
+	if err := joined([]error{x.survey(ctx, services), x.rests(ctx, services)}); err != nil {
 		return nil, err
+	}
+	if len(x.places)+len(x.works) == 0 {
+		return nil, &fault.Fault{Code: fault.Invalid, Summary: "nothing to close",
+			Detail: fmt.Sprintf("No service of %s that was asked for has an entrance or a workload in the catalog.", x.env.Name)}
 	}
 	if err := x.unheld(); err != nil {
 		return nil, err
@@ -91,6 +97,11 @@ func (x *planner) unheld() error {
 	var errs []error
 	for _, p := range x.places {
 		if l, ok := x.held[p.survey.Target]; ok {
+			errs = append(errs, l.Fault())
+		}
+	}
+	for _, w := range x.works {
+		if l, ok := x.held[w.resting.Target]; ok {
 			errs = append(errs, l.Fault())
 		}
 	}
@@ -107,6 +118,7 @@ type planner struct {
 	mark    string
 	pass    string
 	places  []*place
+	works   []*work
 	steps   int
 	held    map[string]store.Lock // by target
 }
@@ -162,10 +174,6 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		for _, e := range s.Entrances {
 			x.places = append(x.places, &place{service: s, entrance: e})
 		}
-	}
-	if len(x.places) == 0 {
-		return &fault.Fault{Code: fault.Invalid, Summary: "nothing to close",
-			Detail: fmt.Sprintf("No service of %s has an entrance in the catalog.", x.env.Name)}
 	}
 	return each(ctx, x.places, func(ctx context.Context, p *place) error {
 		e, err := x.session.Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options.JSON)
@@ -241,6 +249,9 @@ func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
 			}
 		}
 	}
+	if resting := slices.ContainsFunc(r.Plan.Services, func(s plan.Service) bool { return len(s.Workloads) > 0 }); how == "" && req.LeaveWorkloads && resting {
+		how = "brought workloads to rest; asked for is --leave-workloads"
+	}
 	if asked := networks(req.Sources); how == "" && !slices.Equal(r.Plan.Allow, asked) {
 		how = fmt.Sprintf("was made with --allow %v; asked for is %v", r.Plan.Allow, asked)
 	}
@@ -273,13 +284,18 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 			return nil, err
 		}
 	}
+	for _, w := range x.works {
+		if err := b.work(ctx, w); err != nil {
+			return nil, err
+		}
+	}
 	if err := b.withinLimits(); err != nil {
 		return nil, err
 	}
 	if err := b.observe(ctx); err != nil {
 		return nil, err
 	}
-	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve)
+	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
 	// What is paused is locked too: if another closing relied on the same pause,
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {

@@ -221,6 +221,7 @@ type ClosedService struct {
 	Service     string
 	Team        string
 	Entrances   []plan.Entrance
+	Workloads   []plan.Workload
 	Run         *run.Run
 	Since       time.Time
 	Until       time.Time
@@ -274,10 +275,11 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 				mine = append(mine, e)
 			}
 		}
-		if len(mine) == 0 {
+		resting := slices.DeleteFunc(slices.Clone(s.Workloads), func(w plan.Workload) bool { return held[w.Target] != r.ID })
+		if len(mine)+len(resting) == 0 {
 			continue
 		}
-		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine,
+		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine, Workloads: resting,
 			Run: r, Since: closing.Created, Until: closing.Until, Reason: closing.Plan.Reason, Extent: s.Extent()}
 		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {
 			cs.Overdue = now.Sub(cs.Until).Round(time.Second)

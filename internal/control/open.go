@@ -118,15 +118,18 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	for _, s := range services {
 		o.service(s, req)
 	}
-	open, resume := plan.Opening(closing.Plan, receipts)
-	if open, err = c.settle(ctx, o, ofServices(open, services), req.Side); err != nil {
+	back := plan.Opening(closing.Plan, receipts)
+	if back.Start, err = c.settle(ctx, o, ofServices(back.Start, services), req.Side); err != nil {
 		return nil, err
 	}
-	if resume, err = c.settle(ctx, o, unneeded(resume, closing.ID, services, closed), req.Side); err != nil {
+	if back.Open, err = c.settle(ctx, o, ofServices(back.Open, services), req.Side); err != nil {
+		return nil, err
+	}
+	if back.Resume, err = c.settle(ctx, o, unneeded(back.Resume, closing.ID, services, closed), req.Side); err != nil {
 		return nil, err
 	}
 	var after []plan.Step
-	for _, s := range resume {
+	for _, s := range back.Resume {
 		p.Locks = append(p.Locks, s.Target)
 		steps, err := o.afterResume(s)
 		if err != nil {
@@ -134,8 +137,8 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		}
 		after = append(after, steps...)
 	}
-	p.Stages = nonEmpty(plan.Stage{Name: plan.StageReady, Steps: o.ready}, plan.Stage{Name: plan.StageOpen, Steps: open},
-		plan.Stage{Name: plan.StageResume, Steps: resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
+	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
+		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
 		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
 	return c.hurried(p), o.err
 }
@@ -271,7 +274,10 @@ func (o *opener) proofs() []plan.Step {
 // open for customers?
 func (o *opener) service(s ClosedService, req OpenRequest) {
 	full := s.Run.Plan.Services[slices.IndexFunc(s.Run.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
-	full.Entrances = s.Entrances
+	full.Entrances, full.Workloads = s.Entrances, s.Workloads
+	for _, w := range s.Workloads {
+		o.plan.Locks = append(o.plan.Locks, w.Target)
+	}
 	o.plan.Services = append(o.plan.Services, full)
 	var urls []string
 	for _, e := range s.Entrances {

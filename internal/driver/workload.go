@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/fault"
 )
 
@@ -97,6 +98,15 @@ func (s *Session) Workload(ctx context.Context, kind, name string, options json.
 }
 
 type guardedWorkload struct{ Workload }
+
+// Requires lists what bringing the workload to rest may need, as far as that is
+// known before it is read.
+func (g guardedWorkload) Requires() []action.Permission {
+	if r, ok := g.Workload.(action.Requirer); ok {
+		return r.Requires()
+	}
+	return nil
+}
 
 func (g guardedWorkload) Rest(ctx context.Context) (*Resting, error) {
 	return retried(ctx, g.Workload.Rest)

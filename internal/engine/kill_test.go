@@ -142,9 +142,9 @@ func execute(ctx context.Context, sc scenario, dir, outside string, hook func(st
 	if err == nil && sc.open {
 		err = follow("o1", func() (*plan.Plan, error) {
 			receipts, err := s.Receipts(ctx, "c1")
-			open, resume := plan.Opening(sc.plan(), receipts)
+			back := plan.Opening(sc.plan(), receipts)
 			return &plan.Plan{Version: plan.Version, Kind: plan.Open, Locks: []string{"fake:door"}, Holder: "c1", Closing: "c1", OnFailure: plan.Undo, Stages: []plan.Stage{
-				stage(plan.StageOpen, open...), stage(plan.StageResume, resume...), stage(plan.StageSettle, tells("sync")), stage(plan.StageProve, asks("health"))}}, err
+				stage(plan.StageOpen, back.Open...), stage(plan.StageResume, back.Resume...), stage(plan.StageSettle, tells("sync")), stage(plan.StageProve, asks("health"))}}, err
 		})
 	}
 	took := time.Since(began)

@@ -347,8 +347,8 @@ func (r *rig) opening(id string, onFailure plan.OnFailure, more ...plan.Stage) *
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	open, resume := plan.Opening(c.Plan, receipts)
-	stages := []plan.Stage{{Name: plan.StageOpen, Steps: open}, {Name: plan.StageResume, Steps: resume}}
+	back := plan.Opening(c.Plan, receipts)
+	stages := []plan.Stage{{Name: plan.StageOpen, Steps: back.Open}, {Name: plan.StageResume, Steps: back.Resume}}
 	return &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: c.Plan.Environment, Zone: "UTC", Locks: c.Plan.Locks,
 		Holder: id, Closing: id, OnFailure: onFailure, Stages: append(stages, more...)}
 }

@@ -7,11 +7,19 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 )
 
+// A TakingBack is the changes that take back what a closing did, by the stage of
+// the opening in which they come.
+type TakingBack struct {
+	Start  []Step // workloads
+	Open   []Step // entrances
+	Resume []Step // paused syncs
+}
+
 // Opening returns the changes that take back what a closing did: its receipts
-// in reverse, each with its states exchanged. Entrances come in the stage
-// open, everything else (paused syncs) in the stage resume, after it. Receipts
-// of changes that changed nothing are left out.
-func Opening(closing *Plan, receipts []action.Receipt) (open, resume []Step) {
+// in reverse, each with its states exchanged. Receipts of changes that changed
+// nothing are left out.
+func Opening(closing *Plan, receipts []action.Receipt) TakingBack {
+	var back TakingBack
 	byStep := map[string]action.Receipt{}
 	for _, r := range receipts {
 		byStep[r.Step] = r
@@ -22,14 +30,17 @@ func Opening(closing *Plan, receipts []action.Receipt) (open, resume []Step) {
 			if !ok || r.From.Equal(r.To) {
 				continue
 			}
-			if stage.Name == StagePause {
-				resume = append(resume, undoing(s, r, "Resume automated sync of "))
-			} else {
-				open = append(open, undoing(s, r, "Open "))
+			switch stage.Name {
+			case StagePause:
+				back.Resume = append(back.Resume, undoing(s, r, "Resume automated sync of "))
+			case StageRest:
+				back.Start = append(back.Start, undoing(s, r, "Start "))
+			default:
+				back.Open = append(back.Open, undoing(s, r, "Open "))
 			}
 		}
 	}
-	return open, resume
+	return back
 }
 
 // undoing is the step that takes s back as its receipt says.

@@ -129,6 +129,15 @@ type Service struct {
 	// Mode is how much of it is closed, "" for all of it, and Paths which paths.
 	Mode  string   `json:"mode,omitempty"`
 	Paths []string `json:"paths,omitempty"`
+	// Workloads rest while it is closed.
+	Workloads []Workload `json:"workloads,omitempty"`
+}
+
+// A Workload is what works behind the entrances and rests while they are closed.
+type Workload struct {
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Target string `json:"target"`
 }
 
 // All is the extent of a closing that leaves nothing open.
@@ -168,13 +177,15 @@ type Stage struct {
 // A StageName is one of the words below, which every view shows.
 type StageName string
 
-// The stages. A closing checks, pauses, closes and proves; an opening is ready,
-// opens, resumes, settles and proves.
+// The stages. A closing checks, pauses, closes, proves and brings to rest; an
+// opening starts, is ready, opens, resumes, settles and proves.
 const (
 	StageCheck  StageName = "check"  // nothing has been written yet
 	StagePause  StageName = "pause"  // GitOps must not revert what follows
 	StageClose  StageName = "close"  // the page goes up
 	StageProve  StageName = "prove"  // seen from outside
+	StageRest   StageName = "rest"   // what works behind the doors stops
+	StageStart  StageName = "start"  // and works again
 	StageReady  StageName = "ready"  // would the application answer?
 	StageOpen   StageName = "open"   // the page comes down
 	StageResume StageName = "resume" // GitOps takes over again

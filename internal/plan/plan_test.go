@@ -74,25 +74,29 @@ func TestOpening(t *testing.T) {
 		{Name: plan.StageCheck, Steps: []plan.Step{{ID: "check", Kind: action.KindCheck}}},
 		{Name: plan.StagePause, Steps: []plan.Step{step("app1", "app1"), step("app2", "app2")}},
 		{Name: plan.StageClose, Steps: []plan.Step{step("web1", "web"), step("web2", "web"), step("same", "x"), step("unreceipted", "y")}},
+		{Name: plan.StageRest, Steps: []plan.Step{step("worker1", "worker"), step("worker2", "worker")}},
 	}}
 	receipt := func(id, from, to string) action.Receipt {
 		return action.Receipt{Step: id, From: state(from), To: state(to)}
 	}
-	open, resume := plan.Opening(p, []action.Receipt{receipt("app1", "on", "off"), receipt("app2", "on", "off"),
-		receipt("web1", "open", "closed"), receipt("web2", "open", "closed"), receipt("same", "closed", "closed")})
+	back := plan.Opening(p, []action.Receipt{receipt("app1", "on", "off"), receipt("app2", "on", "off"),
+		receipt("web1", "open", "closed"), receipt("web2", "open", "closed"), receipt("same", "closed", "closed"), receipt("worker1", "3", "0"), receipt("worker2", "on", "off")})
 	ids := func(steps []plan.Step) (ids []string) {
 		for _, s := range steps {
 			ids = append(ids, s.ID)
 		}
 		return ids
 	}
-	if got, want := ids(open), []string{"undo-web2", "undo-web1"}; !slices.Equal(got, want) {
+	if got, want := ids(back.Open), []string{"undo-web2", "undo-web1"}; !slices.Equal(got, want) {
 		t.Errorf("open %q, want %q", got, want)
 	}
-	if got, want := ids(resume), []string{"undo-app2", "undo-app1"}; !slices.Equal(got, want) {
+	if got, want := ids(back.Resume), []string{"undo-app2", "undo-app1"}; !slices.Equal(got, want) {
 		t.Errorf("resume %q, want %q", got, want)
 	}
-	u := open[0]
+	if got, want := ids(back.Start), []string{"undo-worker2", "undo-worker1"}; !slices.Equal(got, want) {
+		t.Errorf("start %q, want %q", got, want)
+	}
+	u := back.Open[0]
 	if !u.From.Equal(state("closed")) || !u.To.Equal(state("open")) || u.Undoes != "web2" || u.Track != "web" || u.Patience != time.Minute ||
 		u.Title != "Open " || u.Description != (action.Description{Before: "a", After: "b"}) || string(u.Params) != `{"n":1}` {
 		t.Errorf("undoing step %+v", u)

@@ -15,7 +15,7 @@ const killers = 4
 // point, the cluster's objects end exactly as they were.
 func TestKilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	eachPoint(t, 30, func(t *testing.T, s *shop, n int, reached func(result)) bool {
+	eachPoint(t, 40, func(t *testing.T, s *shop, n int, reached func(result)) bool {
 		closeArgs := []string{"close", "--env", "prod", "--for", "30m", "--confirm", "prod"}
 		openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
 		state, kill := t.TempDir(), []string{fmt.Sprintf("%s=%d", killAt, n)}
@@ -31,7 +31,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 			s.noren(t, state, openArgs...).must(t, 0)
 		}
 		return first.code == -1 || second.code == -1
-	})
+	}, func(o *shopOptions) { o.working = true })
 }
 
 // TestKilledWhileGoingBack does it with a closing that cannot be proved, from
@@ -56,7 +56,7 @@ func TestKilledWhileGoingBack(t *testing.T) {
 // eachPoint calls f with every point of a run, in several shops at a time,
 // until f tells that there is none any more; each time, the shop's objects must
 // end as they were. f reports the results of the commands that are killed.
-func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reached func(result)) bool) {
+func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reached func(result)) bool, change ...func(*shopOptions)) {
 	var mu sync.Mutex
 	points := map[string]bool{}
 	reached := func(r result) {
@@ -71,7 +71,7 @@ func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reac
 		for i := range killers {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				s := newShop(t)
+				s := newShop(t, change...)
 				before := s.objects(t)
 				for n := i + 1; ; n += killers {
 					more := f(t, s, n, reached)

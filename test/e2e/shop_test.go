@@ -67,6 +67,7 @@ type shopOptions struct {
 	web        string // more of the service shop
 	paths      string // of the Ingress web, as YAML
 	env        []string
+	working    bool // the service shop has workloads; see working_test.go
 }
 
 func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
@@ -102,6 +103,9 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
 		s.addr[s.host(host)] = s.sim.Address(t, group, 80)
+	}
+	if s.working {
+		s.work(t)
 	}
 	s.sim.CatchUp(t) // every member is in its group, all finalizers are there
 	for host := range s.addr {
@@ -366,7 +370,7 @@ func until(t testing.TB, what string, so func() bool) {
 // the simulator writes.
 func (s *shop) objects(t testing.TB) map[string]string {
 	t.Helper()
-	all := s.server.SnapshotNamespace(t, s.ns, ingresses, applications)
+	all := s.server.SnapshotNamespace(t, s.ns, append(worked(), ingresses, applications)...)
 	for key, text := range all {
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

@@ -37,6 +37,9 @@ func (h Human) Closing(c *control.Closing, now time.Time) {
 				h.print("      %s\n", faint(e.Why))
 			}
 		}
+		for _, w := range s.Workloads {
+			h.print("    %s  %s\n", w.Target, cyan("rests"))
+		}
 	}
 	h.print("\n")
 	h.stages(p)
@@ -336,6 +339,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		}
 		for _, e := range c.Entrances {
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
+		}
+		for _, w := range c.Workloads {
+			h.print("    %s  %s\n", w.Target, faint("at rest"))
 		}
 	}
 	for _, r := range unfinished {
