@@ -40,6 +40,7 @@ lint: fmt-check mod-check ## look for mistakes with golangci-lint and go vet's f
 	@"$$(tools/install.sh)/golangci-lint" run ./...
 	@cd tools && go vet ./... && go test ./...
 	@cd test/kubeserver && gofmt -l . | (! grep .)
+	@cd test/bench/kubectl && gofmt -l . | (! grep .)
 	@for f in .ci/run tools/*.sh test/kubeserver/*.sh examples/demo/*.sh; do bash -n "$$f"; done
 
 .PHONY: fmt-check
@@ -77,6 +78,12 @@ fuzz-smoke: ## run every fuzz target for FUZZTIME (10s)
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-compare
+bench-compare: test-tools ## noren beside kubectl scripts and bare client-go; SIZES=10,100,300
+	@cd test/bench/kubectl && CGO_ENABLED=0 go build -ldflags '-s -w' -o "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" .
+	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/bench -run '^TestCompare$$' -v -count=1 -timeout 2h \
+	  -compare '$(or $(SIZES),10,100,300)' -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" | grep -v -e '^=== ' -e '^---'
 
 .PHONY: ci
 ci: ## run what CI runs
