@@ -7,6 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 VERSION ?=
+SIZES ?= 10,100,300
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
 .PHONY: help
@@ -83,7 +84,7 @@ bench: ## run the benchmarks
 bench-compare: test-tools ## noren beside kubectl scripts and bare client-go; SIZES=10,100,300
 	@cd test/bench/kubectl && CGO_ENABLED=0 go build -ldflags '-s -w' -o "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" .
 	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/bench -run '^TestCompare$$' -v -count=1 -timeout 2h \
-	  -compare '$(or $(SIZES),10,100,300)' -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" | grep -v -e '^=== ' -e '^---'
+	  -compare '$(SIZES)' -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" | grep -v -e '^=== ' -e '^---'
 
 .PHONY: ci
 ci: ## run what CI runs
