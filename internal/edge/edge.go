@@ -142,6 +142,9 @@ type Response struct {
 	Body        string            `json:"body"`
 	Header      map[string]string `json:"header,omitempty"`
 	Mark        string            `json:"mark,omitempty"`
+	// Twin says the same in another content type, for doors that can choose by
+	// a request's Accept; others leave it out.
+	Twin *Response `json:"twin,omitempty"`
 }
 
 // A Decision is the answer to "who sees what": the action taken and the rule
