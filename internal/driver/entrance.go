@@ -43,6 +43,10 @@ type Survey struct {
 	// sends a status, a bare content type and a body, and no headers. 0 means
 	// that there is no limit and that headers are sent.
 	PageLimit int
+	// LargePages is set where a page over PageLimit can be sent nevertheless,
+	// by a page server behind the door, with headers. Close then sees by the
+	// page's size which way it is.
+	LargePages bool
 	// Notes are what the reader of a plan should know of the entrance.
 	Notes []Note
 	// Seen is the driver's own reading, for its Close.

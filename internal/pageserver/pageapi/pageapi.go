@@ -74,15 +74,15 @@ const Linger = time.Minute
 type Page struct {
 	// Hosts that it is for: exact ones, "*.example.com" for any below it, ""
 	// for any. Empty: any.
-	Hosts []string
+	Hosts []string `json:"hosts,omitempty"`
 	// Paths that it is for, where another page may be for other paths of the
 	// same host: "/api" is for /api and all below it. Empty: any. Where the
 	// path of a request fits no page of its host, any of them is served: a
 	// controller may have rewritten it.
-	Paths []string
+	Paths []string `json:"paths,omitempty"`
 	// Response is what is answered; its Twin is what is answered where a
 	// request's Accept prefers the twin's type.
-	Response edge.Response
+	Response edge.Response `json:"response"`
 }
 
 // about is page.json.

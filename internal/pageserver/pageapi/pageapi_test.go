@@ -55,7 +55,7 @@ func TestWhatIsNoPageIsRefused(t *testing.T) {
 		"no JSON":         {"page.json": `{`, "closed.html": "x"},
 		"a newer version": {"page.json": `{"version":2}`, "closed.html": "x"},
 		"success":         {"page.json": `{"version":1,"status":200}`, "closed.html": "x"},
-		"a redirect": {"page.json": `{"version":1,"status":302}`, "closed.html": "x"},
+		"a redirect":      {"page.json": `{"version":1,"status":302}`, "closed.html": "x"},
 	} {
 		if got, err := pageapi.Parse(files, nil); err == nil {
 			t.Errorf("%s: taken for %+v", name, got)
