@@ -53,6 +53,9 @@ const (
 	// ServerName. A driver knows by it that a Service leads to a page server.
 	ServerHeader = "Server"
 	ServerName   = "noren-page"
+
+	// Neutral is the body of the answer for a host that no page is for.
+	Neutral = "503: this service is not available at the moment.\n"
 )
 
 // The files of a page. At least one of FileHTML and FileJSON is there.
