@@ -68,6 +68,6 @@ func (x *planner) response(s catalog.Service, p page.Page, limit int) (edge.Resp
 	if err != nil {
 		return r, err
 	}
-	r.Twin = &edge.Response{Status: twin.Status, ContentType: twin.ContentType, Body: string(twin.Body), Header: r.Header, Mark: x.mark}
+	r.Twin = &edge.Twin{ContentType: twin.ContentType, Body: string(twin.Body)}
 	return r, nil
 }

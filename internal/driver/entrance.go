@@ -79,6 +79,9 @@ type Proposal struct {
 	Calls  []Call
 	// Front is the whole door as it would be.
 	Front edge.Front
+	// URLs are those at which the page will be seen, where it is not all of
+	// Survey.URLs.
+	URLs []string
 	// EditsOwned is set where Calls edit what Survey.Owner keeps, so that its
 	// automated sync must be paused meanwhile.
 	EditsOwned bool

@@ -22,7 +22,9 @@ func AnswerClosed(w http.ResponseWriter, r *http.Request, p edge.Response) {
 	}
 	if p.Twin != nil {
 		w.Header().Add("Vary", "Accept")
-		p = preferred(r.Header.Values("Accept"), p)
+		if accept := r.Header.Values("Accept"); appeal(accept, p.Twin.ContentType) > appeal(accept, p.ContentType) {
+			p = p.AsTwin()
+		}
 	}
 	Answer(w, r, p)
 }
@@ -73,18 +75,6 @@ func Answer(w http.ResponseWriter, r *http.Request, p edge.Response) {
 		// The customer may be gone; there is nobody to tell.
 		_, _ = io.WriteString(w, p.Body)
 	}
-}
-
-// preferred is the response of a page and its twins that Accept likes best;
-// the page itself among equals.
-func preferred(accept []string, p edge.Response) edge.Response {
-	best, most := p, appeal(accept, p.ContentType)
-	for t := p.Twin; t != nil; t = t.Twin {
-		if a := appeal(accept, t.ContentType); a > most {
-			best, most = *t, a
-		}
-	}
-	return best
 }
 
 // appeal is how much Accept likes a content type: first its quality in

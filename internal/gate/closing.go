@@ -51,7 +51,7 @@ func checkPage(p edge.Response) string {
 		}
 	}
 	if p.Twin != nil {
-		return checkPage(*p.Twin)
+		return checkPage(p.AsTwin())
 	}
 	return ""
 }

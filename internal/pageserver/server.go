@@ -150,7 +150,6 @@ func (s *Server) forget() {
 func (s *Server) Set(pages []pageapi.Page) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known.Store(true)
 	until := time.Now().Add(s.linger)
 	for _, was := range s.now {
 		if !slices.ContainsFunc(pages, func(p pageapi.Page) bool { return p.Response.Mark == was.Response.Mark && slices.Equal(p.Hosts, was.Hosts) }) {
@@ -165,6 +164,7 @@ func (s *Server) Set(pages []pageapi.Page) {
 	}
 	s.now = slices.Clone(pages)
 	s.publish()
+	s.known.Store(true)
 }
 
 // publish makes the list that requests are answered from. The caller holds mu.

@@ -32,7 +32,7 @@ func (p pushed) Watch(ctx context.Context, set func([]pageapi.Page)) error {
 func pageOf(mark string, hosts ...string) pageapi.Page {
 	header := map[string]string{"Retry-After": "Tue, 24 Nov 2026 18:00:00 GMT"}
 	return pageapi.Page{Hosts: hosts, Response: edge.Response{Status: 503, ContentType: "text/html; charset=utf-8", Body: "<meta name=noren content=" + mark + ">", Header: header, Mark: mark,
-		Twin: &edge.Response{Status: 503, ContentType: "application/problem+json", Body: `{"noren":"` + mark + `"}`, Header: header, Mark: mark}}}
+		Twin: &edge.Twin{ContentType: "application/problem+json", Body: `{"noren":"` + mark + `"}`}}}
 }
 
 type running struct {

@@ -1,13 +1,18 @@
-// Package kube closes and opens Ingresses of the AWS Load Balancer Controller.
+// Package kube closes and opens Ingresses.
 //
-// Two strategies: "overlay" puts further Ingresses in front of the explicit
-// IngressGroup and touches nothing of the user's; "patch" inserts rules at the
-// head of an Ingress that is alone on its load balancer. What either makes of
-// the front door is computed by package lbc, whose front package edge
-// evaluates.
+// Of the AWS Load Balancer Controller, by two strategies: "overlay" puts
+// further Ingresses in front of the explicit IngressGroup and touches nothing
+// of the user's; "patch" inserts rules at the head of an Ingress that is alone
+// on its load balancer. Of any other class by "backend": the paths of the
+// Ingress lead to noren's page server meanwhile, which is also where the rules
+// of overlay and patch lead if the page is too large for a load balancer.
+//
+// What is made of the front door is computed by the packages lbc and
+// plainingress, whose fronts package edge evaluates.
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -15,6 +20,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
 // Names of the driver's parts.
@@ -23,12 +29,16 @@ const (
 	KindIngress     = "kube/ingress"
 	ActionOverlay   = "kube/ingress.overlay"
 	ActionPatch     = "kube/ingress.patch"
+	ActionRoute     = "kube/ingress.backend"
+	ActionPage      = "kube/page"
 	CheckGroup      = "kube/group.healthy"
 	CheckUnchanged  = "kube/ingress.unchanged"
 	CheckBackends   = "kube/backend.ready"
+	CheckPageServer = "kube/page.server"
 	StrategyAuto    = "auto"
 	StrategyOverlay = "overlay"
 	StrategyPatch   = "patch"
+	StrategyBackend = "backend"
 )
 
 // Config says which cluster an environment is.
@@ -37,20 +47,32 @@ type Config struct {
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 	// Context is a context in it; by default the current one.
 	Context string `json:"context,omitempty"`
+	// PageService is the Service of noren's page server, of this name in each
+	// namespace with Ingresses. Without it, pages are only sent by doors that
+	// can send one themselves.
+	PageService string `json:"page_service,omitempty"`
+	// PagePort is its port; by default 80.
+	PagePort int32 `json:"page_port,omitempty"`
 }
+
+// Validate says what is wrong.
+func (c Config) Validate() error { return checkPageService(c.PageService, c.PagePort) }
 
 // Pin makes the path absolute and names the current context.
 func (c *Config) Pin(dir string) error { return kubeclient.Pin(dir, &c.Kubeconfig, &c.Context) }
 
 // Driver is the driver of Kubernetes Ingresses.
 func Driver() *driver.Driver {
-	return driver.New(Name, "Ingresses of the AWS Load Balancer Controller", connect,
+	return driver.New(Name, "Ingresses of the AWS Load Balancer Controller and of any other class", connect,
 		driver.Changes("kube/ingress.overlay", "Put an Ingress of noren's in front of an IngressGroup", openOverlay),
 		driver.Changes("kube/ingress.patch", "Insert rules of noren's at the head of an Ingress", openPatch),
+		driver.Changes("kube/ingress.backend", "Lead paths of an Ingress to noren's page server", openRoute),
+		driver.Changes("kube/page", "Give the page server a page", openPage),
 		driver.Checks("kube/group.healthy", "No Ingress on the load balancer keeps the controller from working", openGroupCheck),
 		driver.Checks("kube/ingress.unchanged", "The Ingress is as it was when the plan was made", openUnchanged),
 		driver.Checks("kube/backend.ready", "Every Service behind the Ingress has a ready endpoint", openBackends),
-		driver.Closes(KindIngress, "An Ingress of the AWS Load Balancer Controller, as namespace/name", openEntrance),
+		driver.Checks("kube/page.server", "The page server is there and has a ready endpoint", openPageServer),
+		driver.Closes(KindIngress, "An Ingress of any class, as namespace/name", openEntrance),
 		driver.Discovers(discover),
 		driver.FindsMarks(findMarks),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
@@ -64,7 +86,9 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(client, env), nil
+	c := newConn(client, env)
+	c.page = pageServer{cfg.PageService, cmp.Or(cfg.PagePort, pageapi.DefaultPort)}
+	return c, nil
 }
 
 // splitKey splits "namespace/name".

@@ -213,11 +213,12 @@ func (c *change) create(ctx context.Context, to *State) error {
 // Source: k8s.io/apimachinery pkg/api/validation TotalAnnotationSizeLimitB.
 func (c *change) annotations() (map[string]string, error) {
 	mark := *c.mark
-	short := c.p
-	short.Page = nil
-	var err error
-	if mark.Params, err = json.Marshal(short); err != nil {
-		return nil, fmt.Errorf("mark: %w", err)
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(mark.Params, &members); err == nil && members["page"] != nil {
+		delete(members, "page")
+		if mark.Params, err = json.Marshal(members); err != nil {
+			return nil, fmt.Errorf("mark: %w", err)
+		}
 	}
 	raw, err := json.Marshal(mark)
 	if err != nil {
@@ -280,8 +281,10 @@ func (c *change) manifest(s *State) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "# for %s\n", strings.Join(hostNames(c.p.Page.Hosts), ", "))
-	for r := &c.p.Page.Response; r != nil; r = r.Twin {
-		fmt.Fprintf(&b, "# %d %s, %d bytes\n", r.Status, r.ContentType, len(r.Body))
+	r := c.p.Page.Response
+	fmt.Fprintf(&b, "# %d %s, %d bytes\n", r.Status, r.ContentType, len(r.Body))
+	if r.Twin != nil {
+		fmt.Fprintf(&b, "# %d %s, %d bytes\n", r.Status, r.Twin.ContentType, len(r.Twin.Body))
 	}
 	return b.String()
 }

@@ -112,16 +112,20 @@ const aboutVersion = 1
 func (p Page) Files() (map[string]string, error) {
 	a := about{Version: aboutVersion, Hosts: p.Hosts, Paths: p.Paths, Status: p.Response.Status, Header: p.Response.Header, Mark: p.Response.Mark}
 	files := map[string]string{}
-	for r := &p.Response; r != nil; r = r.Twin {
+	bodies := []edge.Twin{{ContentType: p.Response.ContentType, Body: p.Response.Body}}
+	if p.Response.Twin != nil {
+		bodies = append(bodies, *p.Response.Twin)
+	}
+	for _, b := range bodies {
 		name := FileHTML
-		if isJSON(r.ContentType) {
+		if isJSON(b.ContentType) {
 			name = FileJSON
 		}
 		if _, taken := files[name]; taken {
 			return nil, fmt.Errorf("page: two bodies are of the type of %s", name)
 		}
-		files[name] = r.Body
-		a.Files = append(a.Files, content{name, r.ContentType})
+		files[name] = b.Body
+		a.Files = append(a.Files, content{name, b.ContentType})
 	}
 	raw, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
@@ -153,22 +157,19 @@ func Parse(files map[string]string, markIn func(body string) string) (Page, erro
 		a.Files = []content{{FileHTML, "text/html; charset=utf-8"}, {FileJSON, "application/problem+json"}}
 	}
 	p := Page{Hosts: a.Hosts, Paths: a.Paths}
-	last := &p.Response
 	for _, f := range a.Files {
 		body, there := files[f.Name]
 		if !there || f.Name == FileAbout {
 			continue
 		}
-		r := edge.Response{Status: a.Status, ContentType: f.Type, Body: body, Header: a.Header, Mark: a.Mark}
-		if r.Mark == "" && markIn != nil {
-			r.Mark = markIn(body)
+		if p.Response.Status != 0 {
+			p.Response.Twin = &edge.Twin{ContentType: f.Type, Body: body}
+			break
 		}
-		if p.Response.Status == 0 {
-			p.Response = r
-			continue
+		p.Response = edge.Response{Status: a.Status, ContentType: f.Type, Body: body, Header: a.Header, Mark: a.Mark}
+		if a.Mark == "" && markIn != nil {
+			p.Response.Mark = markIn(body)
 		}
-		last.Twin = &r
-		last = &r
 	}
 	if p.Response.Status == 0 {
 		return Page{}, fmt.Errorf("neither %s nor %s is there", FileHTML, FileJSON)

@@ -13,7 +13,7 @@ import (
 func closedPage(mark string, hosts ...string) pageapi.Page {
 	header := map[string]string{"Retry-After": "Tue, 24 Nov 2026 18:00:00 GMT"}
 	return pageapi.Page{Hosts: hosts, Response: edge.Response{Status: 503, ContentType: "text/html; charset=utf-8", Body: "<p>closed</p>", Header: header, Mark: mark,
-		Twin: &edge.Response{Status: 503, ContentType: "application/problem+json", Body: `{"noren":"` + mark + `"}`, Header: header, Mark: mark}}}
+		Twin: &edge.Twin{ContentType: "application/problem+json", Body: `{"noren":"` + mark + `"}`}}}
 }
 
 func TestFilesAreReadAsTheyWereWritten(t *testing.T) {
