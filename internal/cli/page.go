@@ -200,7 +200,7 @@ func (a *app) pages(flags pageFlags, args []string) ([]shownPage, error) {
 			s.Page.Languages = flags.languages
 		}
 		p := shownPage{service: s, env: envs[i]}
-		p.page, p.limit, p.err = control.PreviewPage(cat, a.Registry, s, page.Content{Until: until})
+		p.page, p.limit, p.err = control.PreviewPage(cat, a.Registry, envs[i], s, page.Content{Until: until})
 		pages = append(pages, p)
 	}
 	return pages, nil

@@ -109,6 +109,8 @@ type planner struct {
 	places  []*place
 	steps   int
 	held    map[string]store.Lock // by target
+	// concerns tells which entrances are proposed to be closed; nil: all.
+	concerns func(*driver.Survey) bool
 }
 
 // A place is one entrance of one service, as surveyed and as proposed.
@@ -175,6 +177,9 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		}
 		if p.survey, err = e.Survey(ctx); err != nil {
 			return unread(p.entrance.Kind+" "+p.entrance.Name, x.env.Name, err)
+		}
+		if x.concerns != nil && !x.concerns(p.survey) {
+			return nil
 		}
 		if p.page, p.limit, err = x.pageFor(p.service, p.survey); err != nil {
 			return err

@@ -152,13 +152,17 @@ func (s *Server) Set(pages []pageapi.Page) {
 	defer s.mu.Unlock()
 	until := time.Now().Add(s.linger)
 	for _, was := range s.now {
-		if !slices.ContainsFunc(pages, func(p pageapi.Page) bool { return p.Response.Mark == was.Response.Mark && slices.Equal(p.Hosts, was.Hosts) }) {
+		if !slices.ContainsFunc(pages, func(p pageapi.Page) bool {
+			return p.Response.Mark == was.Response.Mark && slices.Equal(p.Hosts, was.Hosts)
+		}) {
 			s.gone = append(s.gone, departed{was, until})
 			s.log.Info("page is gone", "hosts", was.Hosts, "mark", was.Response.Mark)
 		}
 	}
 	for _, p := range pages {
-		if !slices.ContainsFunc(s.now, func(was pageapi.Page) bool { return p.Response.Mark == was.Response.Mark && slices.Equal(p.Hosts, was.Hosts) }) {
+		if !slices.ContainsFunc(s.now, func(was pageapi.Page) bool {
+			return p.Response.Mark == was.Response.Mark && slices.Equal(p.Hosts, was.Hosts)
+		}) {
 			s.log.Info("page is served", "hosts", p.Hosts, "mark", p.Response.Mark)
 		}
 	}

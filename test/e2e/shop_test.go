@@ -33,6 +33,7 @@ import (
 
 var (
 	ingresses    = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}
+	configMaps   = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	applications = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
 )
 
@@ -51,6 +52,7 @@ type shop struct {
 	sim    *albsim.Sim
 	addr   map[string]string // host → where its load balancer listens
 	client dynamic.Interface // as admin
+	market *stall            // nil without a stall
 	shopOptions
 }
 
@@ -67,6 +69,7 @@ type shopOptions struct {
 	web        string // more of the service shop
 	paths      string // of the Ingress web, as YAML
 	env        []string
+	stall      bool // there is one, and a page server
 }
 
 func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
@@ -107,6 +110,9 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	for host := range s.addr {
 		s.settled(t, question{host: host}) // later members' targets register first
 	}
+	if s.stall {
+		s.openStall(t)
+	}
 	s.writeCatalog(t)
 	return s
 }
@@ -122,15 +128,16 @@ func (s *shop) group() string { return "g-" + s.ns }
 
 func (s *shop) host(name string) string { return name + "." + s.ns + ".example.com" }
 
-// application starts a real HTTP server and tells the cluster and the
-// simulator where it is.
-func (s *shop) application(t testing.TB, name string) {
+// application starts a real HTTP server, tells the cluster and the simulator
+// where it is, and returns that.
+func (s *shop) application(t testing.TB, name string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s answers %s %s\n", name, r.Method, r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
 	s.sim.Backend(s.ns+"/"+name+":80", server.Listener.Addr().String())
 	s.server.Apply(t, fmt.Sprintf(service, name, s.ns))
+	return server.Listener.Addr().String()
 }
 
 const service = `
@@ -227,12 +234,16 @@ func (s *shop) writeCatalog(t testing.TB) {
 	for host, addr := range s.addr {
 		fmt.Fprintf(&resolve, "        \"%s:80\": %s\n", host, addr)
 	}
+	pages, more := "", ""
+	if s.stall {
+		pages, more = ", page_service: noren-page", fmt.Sprintf(stallService, s.ns, longMessage)
+	}
 	s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
 zone: Asia/Tokyo
 environments:
   prod:
     protected: true
-    kube: {kubeconfig: %[1]s, context: %[4]s}
+    kube: {kubeconfig: %[1]s, context: %[4]s%[7]s}
     argocd: {namespace: %[2]s}
     http:
       resolve:
@@ -255,7 +266,7 @@ services:
     kind: web
     entrances: [{kind: kube/ingress, name: %[2]s/solo}]
     health: [http://solo.%[2]s.example.com/healthz]
-`, s.kubeconfig, s.ns, resolve.String(), s.context, s.bypass, s.web))
+%[8]s`, s.kubeconfig, s.ns, resolve.String(), s.context, s.bypass, s.web, pages, more))
 }
 
 func (s *shop) write(t testing.TB, name, text string) {
@@ -366,7 +377,7 @@ func until(t testing.TB, what string, so func() bool) {
 // the simulator writes.
 func (s *shop) objects(t testing.TB) map[string]string {
 	t.Helper()
-	all := s.server.SnapshotNamespace(t, s.ns, ingresses, applications)
+	all := s.server.SnapshotNamespace(t, s.ns, ingresses, applications, configMaps)
 	for key, text := range all {
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

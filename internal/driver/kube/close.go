@@ -93,7 +93,11 @@ func (e *entrance) serve(r *reading, c edge.Closing, hosts []string, front edge.
 	if e.options.Strategy == StrategyBackend {
 		p.Why = strings.Replace(p.Why, "The page is larger than a load balancer sends, so its", "The catalog asks for strategy backend: your own rules are not led elsewhere, since the controller would delete their target groups; noren's", 1)
 	}
-	p.Notes = append(p.Notes, driver.Note{Text: "The load balancer makes a target group for the page server now: customers get a 503 of its own until the first health checks have passed."})
+	note := "The load balancer makes a target group for the page server now: customers get a 503 of its own until the first health checks have passed."
+	if p.Strategy == StrategyOverlay && len(p.Calls) > 2 {
+		note += " The rule for noren's probe has a target group of its own, so that its proof may come a moment before customers see the page."
+	}
+	p.Notes = append(p.Notes, driver.Note{Text: note})
 	return r.pages.with(e.namespace, shown).shownOn(front), nil
 }
 

@@ -72,6 +72,22 @@ func checkPageService(name string, port int32) error {
 	return nil
 }
 
+// LargePages implements driver.LargePager.
+func (c *Config) LargePages() bool { return c.PageService != "" }
+
+// LargePages implements driver.LargePager.
+func (o *Options) LargePages() bool {
+	return o.PageService != "" || o.Strategy == StrategyBackend
+}
+
+// PageLimit implements driver.PageLimiter.
+func (o *Options) PageLimit() int {
+	if o.Strategy == StrategyBackend {
+		return 0
+	}
+	return lbc.MaxBody
+}
+
 // pageServer is the one of this entrance.
 func (e *entrance) pageServer() pageServer {
 	p := pageServer{cmp.Or(e.options.PageService, e.conn.page.service), cmp.Or(e.options.PagePort, e.conn.page.port, pageapi.DefaultPort)}
@@ -128,7 +144,9 @@ func (e *entrance) readPages(ctx context.Context, members []*networkingv1.Ingres
 // leadsThere tells whether an Ingress names the page server, as a backend or in
 // an action.
 func (p pages) leadsThere(ing *networkingv1.Ingress) bool {
-	is := func(b networkingv1.IngressBackend) bool { return b.Service != nil && b.Service.Name == p.server.service }
+	is := func(b networkingv1.IngressBackend) bool {
+		return b.Service != nil && b.Service.Name == p.server.service
+	}
 	for key, value := range ing.Annotations {
 		if strings.HasPrefix(key, lbc.ActionAnnotation(lbc.OursPrefix)) && strings.Contains(value, `"`+p.server.service+`"`) {
 			return true

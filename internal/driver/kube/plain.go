@@ -230,7 +230,9 @@ func pathsOfPage(paths []Path) []string {
 // withRoutes are the members as they would be.
 func withRoutes(members []*networkingv1.Ingress, ing *networkingv1.Ingress, p RouteParams) []*networkingv1.Ingress {
 	led := ing.DeepCopy()
-	is := func(host string, have networkingv1.HTTPIngressPath) bool { return slices.Contains(p.Paths, pathOf(host, have)) }
+	is := func(host string, have networkingv1.HTTPIngressPath) bool {
+		return slices.Contains(p.Paths, pathOf(host, have))
+	}
 	for i, r := range led.Spec.Rules {
 		for j := range httpPaths(r) {
 			if is(r.Host, r.HTTP.Paths[j]) {
