@@ -92,8 +92,8 @@ func appeal(accept []string, contentType string) int {
 			continue
 		}
 		quality := 1000
-		if q, err := strconv.ParseFloat(params["q"], 64); err == nil {
-			quality = int(1000 * min(max(q, 0), 1))
+		if q, err := strconv.ParseFloat(params["q"], 64); err == nil && q >= 0 && q <= 1 {
+			quality = int(1000 * q)
 		}
 		if p > precise {
 			best, precise = -1, p
