@@ -80,6 +80,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 // serve adds to a proposal what it takes for its rules to lead to the page
 // server, and returns the front with what that answers.
 func (e *entrance) serve(r *reading, c edge.Closing, hosts []string, front edge.Front, p *driver.Proposal) (edge.Front, error) {
+	c.Page.Mark = c.Mark
 	shown := pageapi.Page{Hosts: hosts, Response: c.Page}
 	page, err := kubepage.NewParams(e.namespace, objectName(e.name, overlayPage), shown)
 	if err != nil {

@@ -145,6 +145,7 @@ func (e *entrance) closePlain(r *plainReading, c edge.Closing) (*driver.Proposal
 			Detail: fmt.Sprintf("Ingress %s leads nobody to the page: %s. noren does not change annotations of yours: put these paths into an Ingress without it, or let noren's gate stand before them.", e.key(), strings.Join(wrong, "; "))}
 	}
 	server := e.pageServer()
+	c.Page.Mark = c.Mark
 	shown := pageapi.Page{Hosts: hostsOfPaths(paths), Paths: pathsOfPage(paths), Response: c.Page}
 	page, err := kubepage.NewParams(e.namespace, objectName(e.name, overlayPage), shown)
 	if err != nil {

@@ -71,13 +71,14 @@ func pathNames(paths []Path) []string {
 // part has no path of its own.
 func choose(ing *networkingv1.Ingress, all []Path, patterns []string, what string) (chosen []Path, none []string, err error) {
 	for _, p := range all {
-		if !p.Default && within(p, patterns) {
+		if within(p, patterns) {
 			chosen = append(chosen, p)
 		}
 	}
 	for _, pattern := range patterns {
 		met := false
-		for _, p := range all {
+		var cut *Path // the narrowest of which the pattern is a part
+		for i, p := range all {
 			switch meets(p, pattern) {
 			case apart:
 				continue
@@ -88,9 +89,13 @@ func choose(ing *networkingv1.Ingress, all []Path, patterns []string, what strin
 				met = true
 				continue
 			}
-			if !slices.ContainsFunc(chosen, func(own Path) bool { return own.Host == p.Host && takes(own, pattern) }) {
-				return nil, nil, uncut(ing, pattern, what, fmt.Sprintf("it is only a part of %s", p))
+			if !slices.ContainsFunc(chosen, func(own Path) bool { return own.Host == p.Host && takes(own, pattern) }) && (cut == nil || len(p.Path) > len(cut.Path)) {
+				cut = &all[i]
 			}
+		}
+		if cut != nil {
+			own, _ := patternsOf(*cut)
+			return nil, nil, uncut(ing, pattern, what, fmt.Sprintf("it is only a part of %s, which is %s", cut, strings.Join(own, " and ")))
 		}
 		if !met {
 			none = append(none, pattern)
