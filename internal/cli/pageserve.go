@@ -67,7 +67,7 @@ func (a *app) pageServe(ctx context.Context, f serveFlags) error {
 	select {
 	case err := <-done:
 		return err
-	case <-s.Listening():
+	case <-s.Ready(): // until then the log says what is waited for
 	}
 	listen, health := address(s.Addrs().Listen, false), address(s.Addrs().Health, false)
 	a.view.Result(fmt.Sprintf("listen  %s\nhealth  %s\npages   %s\n", listen, health, from),

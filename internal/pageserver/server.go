@@ -55,12 +55,13 @@ type Server struct {
 	leaving atomic.Bool
 	pages   atomic.Pointer[[]pageapi.Page] // in the order in which they are chosen
 
-	mu    sync.Mutex
-	now   []pageapi.Page
-	gone  []departed
-	later *time.Timer // when the next of gone is over
-	ready chan struct{}
-	addrs Addrs
+	mu        sync.Mutex
+	now       []pageapi.Page
+	gone      []departed
+	later     *time.Timer // when the next of gone is over
+	listening chan struct{}
+	ready     chan struct{}
+	addrs     Addrs
 }
 
 // A departed page was taken away, and is served a moment longer.
@@ -76,7 +77,7 @@ const defaultDrain = 30 * time.Second
 
 // New returns a server that listens nowhere yet.
 func New(c Config) *Server {
-	s := &Server{config: c, log: c.Logger, linger: pageapi.Linger, ready: make(chan struct{})}
+	s := &Server{config: c, log: c.Logger, linger: pageapi.Linger, listening: make(chan struct{}), ready: make(chan struct{})}
 	s.config.Drain = cmp.Or(c.Drain, defaultDrain)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -85,9 +86,11 @@ func New(c Config) *Server {
 	return s
 }
 
-// Listening is closed when the server listens; it is ready, in the words of a
-// probe, once its source has answered.
-func (s *Server) Listening() <-chan struct{} { return s.ready }
+// Listening is closed when the server listens.
+func (s *Server) Listening() <-chan struct{} { return s.listening }
+
+// Ready is closed when the server listens and its source has answered.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Addrs tells where the server listens, after Listening.
 func (s *Server) Addrs() Addrs { return s.addrs }
@@ -106,7 +109,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(err, public.Abandon())
 	}
 	s.addrs = Addrs{public.Addr(), health.Addr()}
-	close(s.ready)
+	close(s.listening)
 	s.log.Info("page server is listening", "address", s.addrs.Listen, "health", s.addrs.Health)
 	serving, stop := context.WithCancel(base)
 	defer stop()
@@ -168,7 +171,9 @@ func (s *Server) Set(pages []pageapi.Page) {
 	}
 	s.now = slices.Clone(pages)
 	s.publish()
-	s.known.Store(true)
+	if !s.known.Swap(true) {
+		close(s.ready)
+	}
 }
 
 // publish makes the list that requests are answered from. The caller holds mu.
