@@ -47,6 +47,9 @@ func TestCloseByThePageServer(t *testing.T) {
 		says(t, "backend", "lead ingress "+s.ns+"/stall to the page server", "-> service "+s.ns+"/noren-page:80", "bytes of a page's ConfigMap")
 	s.same(t, before)
 	s.noren(t, state, "close", "stall", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0).says(t, "stall")
+	s.edit(t, ingresses, "stall", func(object map[string]any) { // wakes Argo CD, which is paused and leaves the page
+		object["metadata"].(map[string]any)["annotations"].(map[string]any)["team"] = "storefront"
+	})
 
 	res, body := s.browse(t, "GET", "stall", "/cart", "Accept", "text/html,*/*;q=0.8")
 	if res.StatusCode != 503 || len(body) < 2500 || !strings.Contains(body, longMessage[:60]) || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
@@ -83,7 +86,7 @@ func TestCloseByThePageServer(t *testing.T) {
 // finds them as they were written.
 func TestColleagueWhileClosedByThePageServer(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, withStall)
+	s := newShop(t, withStall, func(o *shopOptions) { o.byHand = true })
 	state := t.TempDir()
 	s.noren(t, state, "close", "stall", "--env", "prod", "--confirm", "prod").must(t, 0)
 	add := func(object map[string]any) {

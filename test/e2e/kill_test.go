@@ -54,7 +54,7 @@ func TestKilledOnTheWayToThePageServer(t *testing.T) {
 			s.noren(t, state, openArgs...).must(t, 0)
 		}
 		return first.code == -1 || second.code == -1
-	}, withStall)
+	}, withStall, func(o *shopOptions) { o.byHand = true })
 }
 
 // TestKilledWhileGoingBack does it with a closing that cannot be proved, from

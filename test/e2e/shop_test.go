@@ -53,6 +53,7 @@ type shop struct {
 	addr   map[string]string // host → where its load balancer listens
 	client dynamic.Interface // as admin
 	market *stall            // nil without a stall
+	git    *argotest.Manifests
 	shopOptions
 }
 
@@ -99,8 +100,7 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 		s.server.Apply(t, s.manifest(name))
 	}
 	if !s.byHand {
-		s.server.Apply(t, fmt.Sprintf(argoApplication, s.ns, s.syncPolicy()))
-		s.argo(t)
+		s.argo(t, "solo")
 	}
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
@@ -192,32 +192,40 @@ metadata:
 %[6]s`, name, s.ns, s.class, host, more, paths)
 }
 
-// argoApplication owns solo. It lives in the test's own namespace, as Argo CD
+// argoApplication owns an Ingress. It lives in the test's own namespace, as Argo CD
 // allows.
 const argoApplication = `
 apiVersion: argoproj.io/v1alpha1
 kind: Application
-metadata: {name: solo, namespace: %[1]s}
+metadata: {name: %[3]s, namespace: %[1]s}
 spec:
   project: default
-  source: {repoURL: https://example.com/git, path: solo, targetRevision: main}
+  source: {repoURL: https://example.com/git, path: %[3]s, targetRevision: main}
   destination: {server: https://kubernetes.default.svc, namespace: %[1]s}
   syncPolicy:
 %[2]s
 `
 
-// argo starts a stand-in for Argo CD's controller, whose Git says what solo's
-// Ingress is: while automated sync is on, it reverts every edit.
-func (s *shop) argo(t testing.TB) {
-	live, err := s.client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), "solo", metav1.GetOptions{})
+// argo makes an Application that owns an Ingress, and starts a stand-in for
+// Argo CD's controller if none runs, whose Git says what the Ingress is: while
+// automated sync is on, it reverts every edit.
+func (s *shop) argo(t testing.TB, name string) {
+	live, err := s.client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	git := &argotest.Manifests{Client: s.client}
+	started := s.git != nil
+	if !started {
+		s.git = &argotest.Manifests{Client: s.client}
+	}
 	desired := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-		"metadata": map[string]any{"name": "solo", "namespace": s.ns}, "spec": live.Object["spec"]}}
-	git.Commit(s.ns+"/solo", "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
-	controller := &argotest.Controller{Client: s.client, Repository: git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
+		"metadata": map[string]any{"name": name, "namespace": s.ns}, "spec": live.Object["spec"]}}
+	s.git.Commit(s.ns+"/"+name, "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
+	s.server.Apply(t, fmt.Sprintf(argoApplication, s.ns, s.syncPolicy(), name))
+	if started {
+		return
+	}
+	controller := &argotest.Controller{Client: s.client, Repository: s.git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- controller.Run(ctx) }()

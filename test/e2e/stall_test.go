@@ -14,7 +14,8 @@ import (
 // A stall is a further service of a shop, behind an ingress controller that
 // sends no page itself, and noren's page server in the same namespace:
 //
-//	stall  stall.example.com   / and /api of a class of its own
+//	stall     stall.example.com     / and /api of a class of its own, owned by Argo CD
+//	nextdoor  nextdoor.example.com  of the same class, another team's: must not notice
 type stall struct {
 	sim    *ingresssim.Sim
 	server *command
@@ -48,7 +49,7 @@ spec: {controller: example.com/plain}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata: {name: stall, namespace: %[1]s, annotations: {team: storefront}}
+metadata: {name: stall, namespace: %[1]s, annotations: {team: storefront%[2]s}}
 spec:
   ingressClassName: plain-%[1]s
   rules:
@@ -86,7 +87,14 @@ func withStall(o *shopOptions) { o.stall, o.bypass = true, "{}" }
 func (s *shop) openStall(t testing.TB) {
 	config := s.server.Config(testkube.Admin)
 	s.market = &stall{sim: ingresssim.Start(t, config, s.ns, "plain-"+s.ns)}
-	s.server.Apply(t, fmt.Sprintf(stallIngress, s.ns))
+	owner := fmt.Sprintf(`, argocd.argoproj.io/tracking-id: "stall:networking.k8s.io/Ingress:%s/stall"`, s.ns)
+	if s.byHand {
+		owner = ""
+	}
+	s.server.Apply(t, fmt.Sprintf(stallIngress, s.ns, owner))
+	if !s.byHand {
+		s.argo(t, "stall")
+	}
 	for _, name := range []string{"stall", "stallapi", "nextdoor"} {
 		s.market.sim.Backend(s.ns+"/"+name+":80", s.application(t, name))
 		s.addr[s.host(name)] = s.market.sim.Address()
