@@ -85,7 +85,7 @@ func TestKubernetes(t *testing.T) {
 	classes := lbc.Classes{ByName: map[string]lbc.Class{"alb": {Name: "alb", Controller: lbc.ControllerLBC}}}
 	groups := map[string]lbc.Group{}
 	group := map[string]string{}
-	all := ingresses(t)
+	all := ingresses(t, "kubernetes")
 	for _, ing := range all {
 		if _, ok := classes.Of(ing); !ok {
 			t.Errorf("%s is of no class that noren knows", lbc.Key(ing))
@@ -167,11 +167,11 @@ func entrances(t *testing.T, c *catalog.Catalog) map[[2]string]bool {
 	return found
 }
 
-// ingresses reads those of kubernetes/ingress.yaml, refusing fields that
+// ingresses reads those of a folder's ingress.yaml, refusing fields that
 // Kubernetes does not know.
-func ingresses(t *testing.T) []*networkingv1.Ingress {
+func ingresses(t *testing.T, dir string) []*networkingv1.Ingress {
 	t.Helper()
-	text, err := os.ReadFile("kubernetes/ingress.yaml")
+	text, err := os.ReadFile(filepath.Join(dir, "ingress.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

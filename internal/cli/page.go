@@ -54,11 +54,11 @@ func (p shownPage) file() string {
 func (a *app) pageCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "page",
-		Short: "See, build and weigh the page that customers are shown",
+		Short: "See, build, weigh and serve the page that customers are shown",
 		Long: `Page makes the closed page of a service as noren.yaml says, without closing
 anything. Without a noren.yaml it makes the page that noren shows by itself.`,
 	}
-	c.AddCommand(a.pagePreviewCommand(), a.pageBuildCommand(), a.pageCheckCommand())
+	c.AddCommand(a.pagePreviewCommand(), a.pageBuildCommand(), a.pageCheckCommand(), a.pageServeCommand(), a.pageManifestCommand())
 	return c
 }
 
@@ -200,7 +200,7 @@ func (a *app) pages(flags pageFlags, args []string) ([]shownPage, error) {
 			s.Page.Languages = flags.languages
 		}
 		p := shownPage{service: s, env: envs[i]}
-		p.page, p.limit, p.err = control.PreviewPage(cat, a.Registry, s, page.Content{Until: until})
+		p.page, p.limit, p.err = control.PreviewPage(cat, a.Registry, envs[i], s, page.Content{Until: until})
 		pages = append(pages, p)
 	}
 	return pages, nil

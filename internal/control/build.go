@@ -163,9 +163,12 @@ func (b *builder) proof(p *place, urls []string) request {
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }
 
-// urls are the addresses to prove: what the entrance says, or else the health
+// urls are the addresses to prove: what the proposal or the entrance says, or else the health
 // URLs of the service.
 func (b *builder) urls(p *place) []string {
+	if len(p.proposal.URLs) > 0 {
+		return p.proposal.URLs
+	}
 	if len(p.survey.URLs) > 0 {
 		return p.survey.URLs
 	}

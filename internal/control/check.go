@@ -133,12 +133,12 @@ func (c *Control) checkOffline(env catalog.Environment) (EnvironmentCheck, error
 		return e, err
 	}
 	for _, s := range services {
-		e.Services = append(e.Services, c.checkService(s))
+		e.Services = append(e.Services, c.checkService(env.Name, s))
 	}
 	return e, nil
 }
 
-func (c *Control) checkService(s catalog.Service) ServiceCheck {
+func (c *Control) checkService(env string, s catalog.Service) ServiceCheck {
 	out := ServiceCheck{Name: s.Name, Facts: []string{string(s.Kind), counted(len(s.Entrances), "entrance")}}
 	for _, entrance := range s.Entrances {
 		if err := c.Registry.CheckOptions(entrance.Kind, entrance.Options.JSON); err != nil {
@@ -154,7 +154,7 @@ func (c *Control) checkService(s catalog.Service) ServiceCheck {
 	if len(s.Workloads) > 0 {
 		out.Facts = append(out.Facts, counted(len(s.Workloads), "workload"))
 	}
-	p, limit, err := PreviewPage(c.Catalog, c.Registry, s, page.Content{Until: c.Now()}) // with an end: as large as it gets
+	p, limit, err := PreviewPage(c.Catalog, c.Registry, env, s, page.Content{Until: c.Now()}) // with an end: as large as it gets
 	if err != nil {
 		out.Problems = append(out.Problems, err)
 	} else {
@@ -202,12 +202,35 @@ func PageLimit(reg *driver.Registry, s catalog.Service) int {
 }
 
 // PreviewPage makes the page that customers of a service would be shown,
-// without looking at any door, and returns the limit that it keeps.
-func PreviewPage(cat *catalog.Catalog, reg *driver.Registry, s catalog.Service, c page.Content) (page.Page, int, error) {
+// in an environment, without looking at any door, and returns the limit that it
+// keeps.
+func PreviewPage(cat *catalog.Catalog, reg *driver.Registry, env string, s catalog.Service, c page.Content) (page.Page, int, error) {
 	c.Mark = previewMark
 	limit := PageLimit(reg, s)
 	p, err := PageOf(cat, s, c, limit)
+	if errors.Is(err, page.ErrTooLarge) && largePages(cat, reg, env, s) {
+		p, err = PageOf(cat, s, c, page.Unlimited)
+		return p, page.Unlimited, err
+	}
 	return p, limit, err
+}
+
+// largePages tells whether a page over the limit of a service's doors can be
+// sent at each of them by a page server.
+func largePages(cat *catalog.Catalog, reg *driver.Registry, name string, s catalog.Service) bool {
+	env, err := cat.Environment(name)
+	if err != nil {
+		return false
+	}
+	for _, e := range s.Entrances {
+		if limit, known := reg.PageLimit(e.Kind, e.Options.JSON); known && limit == page.Unlimited {
+			continue
+		}
+		if !reg.LargePages(e.Kind, e.Options.JSON, env.Configs()) {
+			return false
+		}
+	}
+	return len(s.Entrances) > 0
 }
 
 // placed points a fault of a service's page at what was written of it.

@@ -121,6 +121,8 @@ type planner struct {
 	works   []*work
 	steps   int
 	held    map[string]store.Lock // by target
+	// concerns tells which entrances are proposed to be closed; nil: all.
+	concerns func(*driver.Survey) bool
 }
 
 // A place is one entrance of one service, as surveyed and as proposed.
@@ -129,6 +131,7 @@ type place struct {
 	entrance catalog.Entrance
 	survey   *driver.Survey
 	page     page.Page
+	limit    int // that page keeps, 0: none
 	asked    edge.Closing
 	proposal *driver.Proposal
 }
@@ -183,26 +186,32 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		if p.survey, err = e.Survey(ctx); err != nil {
 			return unread(p.entrance.Kind+" "+p.entrance.Name, x.env.Name, err)
 		}
-		if p.page, err = x.pageOf(p.service, p.survey.PageLimit); err != nil {
+		if x.concerns != nil && !x.concerns(p.survey) {
+			return nil
+		}
+		if p.page, p.limit, err = x.pageFor(p.service, p.survey); err != nil {
 			return err
 		}
 		if _, closed := x.held[p.survey.Target]; closed {
 			return nil
 		}
-		p.asked = x.closing(p)
+		if p.asked, err = x.closing(p); err != nil {
+			return err
+		}
 		p.proposal, err = e.Close(p.survey, p.asked)
 		return err
 	})
 }
 
 // closing is what is asked of one place.
-func (x *planner) closing(p *place) edge.Closing {
+func (x *planner) closing(p *place) (edge.Closing, error) {
 	mode, paths := x.req.mode(p.service)
+	shown, err := x.response(p.service, p.page, p.limit)
 	return edge.Closing{
 		Mark: x.mark, Hosts: hostsToClose(p.survey), Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
 		Bypass: edge.Bypass{Sources: slices.Concat(x.bypass.Sources, x.req.Sources), Pass: x.pass},
-		Page:   response(p.page, x.mark, p.survey.PageLimit),
-	}
+		Page:   shown,
+	}, err
 }
 
 // hostsToClose are the hosts that the entrance serves: none, which stands for
@@ -305,7 +314,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	for _, pl := range x.places {
 		sent := pl.page
 		sent.ContentType = pl.asked.Page.ContentType
-		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: sent, Limit: pl.survey.PageLimit})
+		closing.Pages = append(closing.Pages, ServicePage{Service: pl.service.Name, Page: sent, Limit: pl.limit})
 	}
 	return closing, nil
 }

@@ -1,7 +1,10 @@
 package control
 
 import (
+	"errors"
+
 	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/page"
 )
@@ -11,14 +14,25 @@ func (x *planner) pageOf(s catalog.Service, limit int) (page.Page, error) {
 	return PageOf(x.Catalog, s, page.Content{Until: x.req.Until, Mark: x.mark}, limit)
 }
 
+// pageFor makes the page for a door, and returns the limit that it keeps: the
+// door's own, or none where the page outgrows that and a page server can send it.
+func (x *planner) pageFor(s catalog.Service, door *driver.Survey) (page.Page, int, error) {
+	p, err := x.pageOf(s, door.PageLimit)
+	if door.LargePages && errors.Is(err, page.ErrTooLarge) {
+		p, err = x.pageOf(s, page.Unlimited)
+		return p, page.Unlimited, err
+	}
+	return p, door.PageLimit, err
+}
+
 // PageOf makes a service's closed page with what the catalog says of it; c
 // brings the rest: the mark and the end. Its errors point into the catalog.
 func PageOf(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) (page.Page, error) {
-	p, err := pageFor(cat, s, c, limit)
+	p, err := furnished(cat, s, c, limit)
 	return p, placed(s, err)
 }
 
-func pageFor(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) (page.Page, error) {
+func furnished(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int) (page.Page, error) {
 	p := s.Page
 	c.Languages, c.Title, c.Message, c.Contact, c.Zone = p.Languages, p.Title, p.Message, p.Contact, cat.Zone
 	var err error
@@ -35,15 +49,25 @@ func pageFor(cat *catalog.Catalog, s catalog.Service, c page.Content, limit int)
 }
 
 // response is the page as a door answers it. A door with a limit sends no
-// headers and a bare content type.
-func response(p page.Page, mark string, limit int) edge.Response {
-	r := edge.Response{Status: p.Status, ContentType: p.ContentType, Body: string(p.Body), Mark: mark}
+// headers and a bare content type. One without has the twin too, for requests
+// that would rather have the other type.
+func (x *planner) response(s catalog.Service, p page.Page, limit int) (edge.Response, error) {
+	r := edge.Response{Status: p.Status, ContentType: p.ContentType, Body: string(p.Body), Mark: x.mark}
 	if limit > 0 {
 		r.ContentType = p.ALBType()
-		return r
+		return r, nil
 	}
 	if p.RetryAfter != "" {
 		r.Header = map[string]string{"Retry-After": p.RetryAfter}
 	}
-	return r
+	other := s
+	if other.Kind = catalog.API; s.Kind == catalog.API {
+		other.Kind = catalog.Web
+	}
+	twin, err := x.pageOf(other, limit)
+	if err != nil {
+		return r, err
+	}
+	r.Twin = &edge.Twin{ContentType: twin.ContentType, Body: string(twin.Body)}
+	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
 )
@@ -33,6 +34,8 @@ func (c *Control) WhoSees(ctx context.Context, r edge.Request, closing CloseRequ
 	if err != nil {
 		return nil, err
 	}
+	// What keeps another entrance from being closed is not asked about.
+	x.concerns = func(s *driver.Survey) bool { return serves(s.Hosts, r.Host) }
 	if err := x.survey(ctx, services); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,10 @@ type Survey struct {
 	// sends a status, a bare content type and a body, and no headers. 0 means
 	// that there is no limit and that headers are sent.
 	PageLimit int
+	// LargePages is set where a page over PageLimit can be sent nevertheless,
+	// by a page server behind the door, with headers. Close then sees by the
+	// page's size which way it is.
+	LargePages bool
 	// Notes are what the reader of a plan should know of the entrance.
 	Notes []Note
 	// Seen is the driver's own reading, for its Close.
@@ -75,6 +79,9 @@ type Proposal struct {
 	Calls  []Call
 	// Front is the whole door as it would be.
 	Front edge.Front
+	// URLs are those at which the page will be seen, where it is not all of
+	// Survey.URLs.
+	URLs []string
 	// EditsOwned is set where Calls edit what Survey.Owner keeps, so that its
 	// automated sync must be paused meanwhile.
 	EditsOwned bool

@@ -159,6 +159,37 @@ func (r *Registry) PageLimit(kind string, raw json.RawMessage) (limit int, known
 	return l.PageLimit(), true
 }
 
+// A LargePager is the options of an entrance, or its driver's configuration,
+// that may name a page server, which sends what the door itself cannot.
+type LargePager interface {
+	// LargePages tells whether it does.
+	LargePages() bool
+}
+
+// LargePages tells whether a page over an entrance's limit can be sent, as far
+// as its options and the configuration of its driver tell.
+func (r *Registry) LargePages(kind string, options json.RawMessage, configs map[string]json.RawMessage) bool {
+	e := r.EntranceKind(kind)
+	if e == nil {
+		return false
+	}
+	name, _, _ := strings.Cut(kind, "/")
+	d := r.Driver(name)
+	if d == nil {
+		return false
+	}
+	o, c := e.NewOptions(), d.NewConfig()
+	if decodeStrict(options, o) != nil || decodeStrict(configs[name], c) != nil {
+		return false
+	}
+	return largePages(o) || largePages(c)
+}
+
+func largePages(v any) bool {
+	l, ok := v.(LargePager)
+	return ok && l.LargePages()
+}
+
 // Pinned returns a driver's configuration pinned, as a plan keeps it; see
 // [Pinner].
 func (r *Registry) Pinned(name string, raw json.RawMessage, dir string) (json.RawMessage, error) {

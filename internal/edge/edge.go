@@ -142,6 +142,22 @@ type Response struct {
 	Body        string            `json:"body"`
 	Header      map[string]string `json:"header,omitempty"`
 	Mark        string            `json:"mark,omitempty"`
+	// Twin says the same in another content type, for doors that can choose by
+	// a request's Accept; others leave it out.
+	Twin *Twin `json:"twin,omitempty"`
+}
+
+// A Twin is a response's body in another content type; status, headers and
+// mark are the same.
+type Twin struct {
+	ContentType string `json:"contentType"`
+	Body        string `json:"body"`
+}
+
+// AsTwin is the response with the body of its twin, which must be there.
+func (r Response) AsTwin() Response {
+	r.ContentType, r.Body, r.Twin = r.Twin.ContentType, r.Twin.Body, nil
+	return r
 }
 
 // A Decision is the answer to "who sees what": the action taken and the rule

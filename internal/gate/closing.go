@@ -50,6 +50,9 @@ func checkPage(p edge.Response) string {
 			return fmt.Sprintf("The header %q: %q cannot be sent.", k, v)
 		}
 	}
+	if p.Twin != nil {
+		return checkPage(p.AsTwin())
+	}
 	return ""
 }
 

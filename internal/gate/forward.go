@@ -2,8 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/edgehttp"
 	"github.com/noren-dev/noren/internal/gate/gateapi"
 )
 
@@ -40,7 +39,7 @@ func (g *Gate) newDoor(c Door) (*door, error) {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { g.badGateway(w, r, d, err) },
-		ErrorLog:     quiet(g.log),
+		ErrorLog:     edgehttp.Quiet(g.log),
 	}
 	return d, nil
 }
@@ -108,7 +107,7 @@ func (g *Gate) badGateway(w http.ResponseWriter, r *http.Request, d *door, err e
 		d.failed.Add(1)
 		g.log.Warn("application did not answer", "door", d.config.Name, "backend", d.config.Backend, "error", err)
 	}
-	respond(w, r, edge.Response{
+	edgehttp.Answer(w, r, edge.Response{
 		Status:      http.StatusBadGateway,
 		ContentType: "text/plain; charset=utf-8",
 		Body:        "502: the application behind this gate does not answer.\n",
@@ -146,7 +145,3 @@ func (b *buffers) Put(buf []byte) {
 		b.pool.Put((*[bufferSize]byte)(buf))
 	}
 }
-
-// quiet takes what net/http says of broken connections, which are the
-// customers' affair.
-func quiet(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }

@@ -4,23 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 
-	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/edgehttp"
 )
 
-// Bounds on what a customer may make the gate wait for or hold. The time for
-// a body is not bounded: uploads and long answers are the application's affair.
-const (
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	adminTimeout  = 30 * time.Second
-	maxHeader     = 64 << 10
-)
+// adminTimeout bounds a request of noren's, whose body is one page.
+const adminTimeout = 30 * time.Second
 
 // Run serves until ctx ends, then lets requests under way finish, for as long
 // as Config.Drain, and returns nil. WebSockets are cut once everything else is
@@ -35,63 +26,17 @@ func (g *Gate) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, len(servers))
-	for _, s := range servers {
-		go func() { failed <- s.serve() }()
-	}
 	close(g.ready)
 	g.log.Info("gate is listening", "addresses", g.addrs.Listen, "admin", g.addrs.Admin)
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	drained, stop := context.WithTimeout(base, g.config.Drain)
-	defer stop()
-	return errors.Join(err, drain(drained, cut, servers))
-}
-
-// drain ends the servers: first politely, then whatever is left.
-func drain(ctx context.Context, cut func(), servers []*server) error {
-	var wait sync.WaitGroup
-	late := make([]error, len(servers))
-	for i, s := range servers {
-		wait.Go(func() { late[i] = s.Shutdown(ctx) })
-	}
-	wait.Wait()
-	cut()
-	for i, s := range servers {
-		if errors.Is(late[i], context.DeadlineExceeded) {
-			late[i] = s.Close()
-		}
-	}
-	return errors.Join(late...)
-}
-
-// A server is one listener and what answers on it.
-type server struct {
-	*http.Server
-	listener net.Listener
-}
-
-func (s *server) serve() error {
-	var err error
-	if s.TLSConfig != nil {
-		err = s.ServeTLS(s.listener, "", "")
-	} else {
-		err = s.Serve(s.listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	return edgehttp.Serve(ctx, servers, g.config.Drain, func() {}, cut)
 }
 
 // listen binds every address before any of them is served.
-func (g *Gate) listen(base context.Context) ([]*server, error) {
-	var all []*server
-	giveUp := func(err error) ([]*server, error) {
+func (g *Gate) listen(base context.Context) ([]*edgehttp.Server, error) {
+	var all []*edgehttp.Server
+	giveUp := func(err error) ([]*edgehttp.Server, error) {
 		for _, s := range all {
-			err = errors.Join(err, s.listener.Close())
+			err = errors.Join(err, s.Abandon())
 		}
 		return nil, err
 	}
@@ -101,7 +46,7 @@ func (g *Gate) listen(base context.Context) ([]*server, error) {
 			return giveUp(err)
 		}
 		all = append(all, s)
-		g.addrs.Listen = append(g.addrs.Listen, s.listener.Addr())
+		g.addrs.Listen = append(g.addrs.Listen, s.Addr())
 	}
 	a := g.config.Admin
 	s, err := g.newServer(base, a.Address, a.Cert, a.Key, g.adminHandler())
@@ -109,31 +54,17 @@ func (g *Gate) listen(base context.Context) ([]*server, error) {
 		return giveUp(err)
 	}
 	s.ReadTimeout, s.WriteTimeout = adminTimeout, adminTimeout
-	g.addrs.Admin = s.listener.Addr()
+	g.addrs.Admin = s.Addr()
 	return append(all, s), nil
 }
 
-func (g *Gate) newServer(base context.Context, address, cert, key string, h http.Handler) (*server, error) {
-	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          quiet(g.log),
-		BaseContext:       func(net.Listener) context.Context { return base },
-	}
+func (g *Gate) newServer(base context.Context, address, cert, key string, h http.Handler) (*edgehttp.Server, error) {
+	var secure *tls.Config
 	if cert != "" {
 		var err error
-		var c *tls.Config
-		if c, err = tlsConfig(cert, key); err != nil {
+		if secure, err = tlsConfig(cert, key); err != nil {
 			return nil, err
 		}
-		s.TLSConfig = c
 	}
-	l, err := (&net.ListenConfig{}).Listen(base, "tcp", address)
-	if err != nil {
-		return nil, &fault.Fault{Code: fault.Invalid, Summary: "gate cannot listen",
-			Detail: fmt.Sprintf("The address %s cannot be used. Another program may hold it, or its port may need privileges.", address), Err: err}
-	}
-	return &server{s, l}, nil
+	return edgehttp.Listen(base, address, secure, h, g.log)
 }

@@ -1,12 +1,11 @@
 package gate
 
 import (
-	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/edgehttp"
 )
 
 // ServeHTTP answers a customer: with the closed page, or by the application.
@@ -26,65 +25,17 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	t := g.table.Load()
 	d := t.rules.Decide(g.request(r))
 	if d.Index < 0 {
-		respond(w, r, *d.Action.Response)
+		edgehttp.Answer(w, r, *d.Action.Response)
 		return d.Rule
 	}
 	door := g.doors[t.owner[d.Index]]
 	if d.Action.Kind == edge.Respond {
 		door.closed.Add(1)
-		if !preflight(w, r) {
-			respond(w, r, *d.Action.Response)
-		}
+		edgehttp.AnswerClosed(w, r, *d.Action.Response)
 		return d.Rule
 	}
 	door.forward(w, r)
 	return d.Rule
-}
-
-// preflight lets a script of another origin read the closed page, by the CORS
-// protocol (https://fetch.spec.whatwg.org/#http-cors-protocol): a single-page
-// application that could not would show its users a network error. The page
-// is public and the same for everyone, so any origin may. It answers a
-// preflight request itself and reports that.
-func preflight(w http.ResponseWriter, r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
-	}
-	h := w.Header()
-	h.Add("Vary", "Origin")
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Expose-Headers", "Retry-After")
-	method := r.Header.Get("Access-Control-Request-Method")
-	if r.Method != http.MethodOptions || method == "" {
-		return false
-	}
-	h.Set("Access-Control-Allow-Methods", method)
-	if headers := r.Header.Get("Access-Control-Request-Headers"); headers != "" {
-		h.Set("Access-Control-Allow-Headers", headers)
-	}
-	// Nothing that was allowed here may be remembered once the door is open.
-	h.Set("Access-Control-Max-Age", "0")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusNoContent)
-	return true
-}
-
-func respond(w http.ResponseWriter, r *http.Request, p edge.Response) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	for k, v := range p.Header {
-		h.Set(k, v)
-	}
-	h.Set("Content-Type", p.ContentType)
-	h.Set("Content-Length", strconv.Itoa(len(p.Body)))
-	w.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		// The customer may be gone; there is nobody to tell.
-		_, _ = io.WriteString(w, p.Body)
-	}
 }
 
 // A recorder keeps what the access log says.

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/edgehttp"
 )
 
 // echo answers with what it was sent.
@@ -314,7 +315,7 @@ func (l *lockedBuffer) String() string {
 
 func TestHeadersAreBounded(t *testing.T) {
 	r := start(t, Config{Doors: []Door{{Name: "web", Backend: app(t, hello)}}})
-	a := send(t, http.MethodGet, r.url, nil, "X-Long", strings.Repeat("x", 2*maxHeader))
+	a := send(t, http.MethodGet, r.url, nil, "X-Long", strings.Repeat("x", 2*edgehttp.MaxHeader))
 	if a.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("%d", a.status)
 	}

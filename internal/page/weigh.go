@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -9,6 +10,10 @@ import (
 
 	"github.com/noren-dev/noren/internal/fault"
 )
+
+// ErrTooLarge means that a page does not fit its budget, bare of all that can
+// be left out.
+var ErrTooLarge = errors.New("the page does not fit")
 
 var (
 	styleParts = regexp.MustCompile(`(?is)<style[^>]*>.*?</style>`)
@@ -51,7 +56,7 @@ func overflow(what string, body []byte, d Data, budget int) error {
 	advice += "."
 	return &fault.Fault{
 		Code:    fault.Invalid,
-		Summary: "the closed page is too large",
+		Summary: "the closed page is too large", Err: ErrTooLarge,
 		Detail: fmt.Sprintf("The %s has %s, %s more than the %s allowed. They are, about: %s. A Japanese character takes 3 bytes. %s",
 			what, bytesOf(len(body)), number(len(body)-budget), number(budget), strings.Join(parts, ", "), advice),
 	}

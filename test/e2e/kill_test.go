@@ -34,6 +34,29 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	}, func(o *shopOptions) { o.working = true })
 }
 
+// TestKilledOnTheWayToThePageServer does it with strategy backend, whose two
+// changes depend on each other.
+func TestKilledOnTheWayToThePageServer(t *testing.T) {
+	t.Parallel()
+	eachPoint(t, 20, func(t *testing.T, s *shop, n int, reached func(result)) bool {
+		closeArgs := []string{"close", "stall", "--env", "prod", "--for", "30m", "--confirm", "prod"}
+		openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
+		state, kill := t.TempDir(), []string{fmt.Sprintf("%s=%d", killAt, n)}
+		first := noren(t, s.dir, state, kill, closeArgs...)
+		if reached(first); first.code == -1 {
+			s.noren(t, state, closeArgs...).must(t, 0)
+		}
+		if code, body := s.get(t, "stall", "/"); code != 503 || !strings.Contains(body, longMessage[:60]) {
+			t.Fatalf("closed after a kill at point %d, and the stall answers %d %.80s\n%s", n, code, body, first.err)
+		}
+		second := noren(t, s.dir, state, kill, openArgs...)
+		if reached(second); second.code == -1 {
+			s.noren(t, state, openArgs...).must(t, 0)
+		}
+		return first.code == -1 || second.code == -1
+	}, withStall, func(o *shopOptions) { o.byHand = true })
+}
+
 // TestKilledWhileGoingBack does it with a closing that cannot be proved, from
 // the moment at which it begins to go back: the same command again ends with
 // everything as it was, and says that it could not close.

@@ -33,6 +33,7 @@ import (
 
 var (
 	ingresses    = schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"}
+	configMaps   = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
 	applications = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "applications"}
 )
 
@@ -51,6 +52,8 @@ type shop struct {
 	sim    *albsim.Sim
 	addr   map[string]string // host → where its load balancer listens
 	client dynamic.Interface // as admin
+	market *stall            // nil without a stall
+	git    *argotest.Manifests
 	shopOptions
 }
 
@@ -68,6 +71,7 @@ type shopOptions struct {
 	paths      string // of the Ingress web, as YAML
 	env        []string
 	working    bool // the service shop has workloads; see working_test.go
+	stall      bool // there is one, and a page server
 }
 
 func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
@@ -97,8 +101,7 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 		s.server.Apply(t, s.manifest(name))
 	}
 	if !s.byHand {
-		s.server.Apply(t, fmt.Sprintf(argoApplication, s.ns, s.syncPolicy()))
-		s.argo(t)
+		s.argo(t, "solo")
 	}
 	for host, group := range map[string]string{"shop": "group " + s.group(), "api": "group " + s.group(), "other": "group " + s.group(),
 		"solo": "ingress " + s.ns + "/solo alone"} {
@@ -110,6 +113,9 @@ func newShop(t testing.TB, change ...func(*shopOptions)) *shop {
 	s.sim.CatchUp(t) // every member is in its group, all finalizers are there
 	for host := range s.addr {
 		s.settled(t, question{host: host}) // later members' targets register first
+	}
+	if s.stall {
+		s.openStall(t)
 	}
 	s.writeCatalog(t)
 	return s
@@ -126,15 +132,16 @@ func (s *shop) group() string { return "g-" + s.ns }
 
 func (s *shop) host(name string) string { return name + "." + s.ns + ".example.com" }
 
-// application starts a real HTTP server and tells the cluster and the
-// simulator where it is.
-func (s *shop) application(t testing.TB, name string) {
+// application starts a real HTTP server, tells the cluster and the simulator
+// where it is, and returns that.
+func (s *shop) application(t testing.TB, name string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s answers %s %s\n", name, r.Method, r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
 	s.sim.Backend(s.ns+"/"+name+":80", server.Listener.Addr().String())
 	s.server.Apply(t, fmt.Sprintf(service, name, s.ns))
+	return server.Listener.Addr().String()
 }
 
 const service = `
@@ -189,32 +196,40 @@ metadata:
 %[6]s`, name, s.ns, s.class, host, more, paths)
 }
 
-// argoApplication owns solo. It lives in the test's own namespace, as Argo CD
+// argoApplication owns an Ingress. It lives in the test's own namespace, as Argo CD
 // allows.
 const argoApplication = `
 apiVersion: argoproj.io/v1alpha1
 kind: Application
-metadata: {name: solo, namespace: %[1]s}
+metadata: {name: %[3]s, namespace: %[1]s}
 spec:
   project: default
-  source: {repoURL: https://example.com/git, path: solo, targetRevision: main}
+  source: {repoURL: https://example.com/git, path: %[3]s, targetRevision: main}
   destination: {server: https://kubernetes.default.svc, namespace: %[1]s}
   syncPolicy:
 %[2]s
 `
 
-// argo starts a stand-in for Argo CD's controller, whose Git says what solo's
-// Ingress is: while automated sync is on, it reverts every edit.
-func (s *shop) argo(t testing.TB) {
-	live, err := s.client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), "solo", metav1.GetOptions{})
+// argo makes an Application that owns an Ingress, and starts a stand-in for
+// Argo CD's controller if none runs, whose Git says what the Ingress is: while
+// automated sync is on, it reverts every edit.
+func (s *shop) argo(t testing.TB, name string) {
+	live, err := s.client.Resource(ingresses).Namespace(s.ns).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	git := &argotest.Manifests{Client: s.client}
+	started := s.git != nil
+	if !started {
+		s.git = &argotest.Manifests{Client: s.client}
+	}
 	desired := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-		"metadata": map[string]any{"name": "solo", "namespace": s.ns}, "spec": live.Object["spec"]}}
-	git.Commit(s.ns+"/solo", "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
-	controller := &argotest.Controller{Client: s.client, Repository: git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
+		"metadata": map[string]any{"name": name, "namespace": s.ns}, "spec": live.Object["spec"]}}
+	s.git.Commit(s.ns+"/"+name, "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
+	s.server.Apply(t, fmt.Sprintf(argoApplication, s.ns, s.syncPolicy(), name))
+	if started {
+		return
+	}
+	controller := &argotest.Controller{Client: s.client, Repository: s.git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- controller.Run(ctx) }()
@@ -231,12 +246,16 @@ func (s *shop) writeCatalog(t testing.TB) {
 	for host, addr := range s.addr {
 		fmt.Fprintf(&resolve, "        \"%s:80\": %s\n", host, addr)
 	}
+	pages, more := "", ""
+	if s.stall {
+		pages, more = ", page_service: noren-page", fmt.Sprintf(stallService, s.ns, longMessage)
+	}
 	s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
 zone: Asia/Tokyo
 environments:
   prod:
     protected: true
-    kube: {kubeconfig: %[1]s, context: %[4]s}
+    kube: {kubeconfig: %[1]s, context: %[4]s%[7]s}
     argocd: {namespace: %[2]s}
     http:
       resolve:
@@ -259,7 +278,7 @@ services:
     kind: web
     entrances: [{kind: kube/ingress, name: %[2]s/solo}]
     health: [http://solo.%[2]s.example.com/healthz]
-`, s.kubeconfig, s.ns, resolve.String(), s.context, s.bypass, s.web))
+%[8]s`, s.kubeconfig, s.ns, resolve.String(), s.context, s.bypass, s.web, pages, more))
 }
 
 func (s *shop) write(t testing.TB, name, text string) {
@@ -370,7 +389,7 @@ func until(t testing.TB, what string, so func() bool) {
 // the simulator writes.
 func (s *shop) objects(t testing.TB) map[string]string {
 	t.Helper()
-	all := s.server.SnapshotNamespace(t, s.ns, append(worked(), ingresses, applications)...)
+	all := s.server.SnapshotNamespace(t, s.ns, append(worked(), ingresses, applications, configMaps)...)
 	for key, text := range all {
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

@@ -13,16 +13,24 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
+	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
 // Close implements driver.Entrance.
 func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, error) {
+	if plain, ok := s.Seen.(*plainReading); ok {
+		return e.closePlain(plain, c)
+	}
 	r, ok := s.Seen.(*reading)
 	if !ok {
 		return nil, fmt.Errorf("%s %s: Close needs what Survey of the same session returned", KindIngress, e.key())
 	}
-	if err := checkPage(c.Page); err != nil {
-		return nil, err
+	served := e.outgrown(c.Page)
+	if !served {
+		if err := checkPage(c.Page); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkPatterns(c); err != nil {
 		return nil, err
@@ -31,7 +39,11 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 	if err != nil {
 		return nil, err
 	}
-	cur, err := draw(r, c, hosts, func(host string) bool { return len(othersOn(r, host)) > 0 })
+	page := pageAction(c.Page)
+	if served {
+		page = e.pageServer().forward()
+	}
+	cur, err := draw(r, c, page, hosts, func(host string) bool { return len(othersOn(r, host)) > 0 })
 	if err != nil {
 		return nil, err
 	}
@@ -47,17 +59,47 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 		return markIn(body)
 	}
 	front, problems := lbc.Build(after, opts)
-	p.Front = front
 	if err := e.newProblems(r, problems); err != nil {
 		return nil, err
 	}
 	p.Checks = append(e.checks(r, p), p.Checks...)
+	if served {
+		if front, err = e.serve(r, c, hosts, front, p); err != nil {
+			return nil, err
+		}
+	}
+	p.Front = front
 	if len(cur.services) > 0 {
 		p.Ready = []driver.Call{{Action: CheckBackends, Params: BackendParams{Namespace: e.namespace, Services: cur.services}}}
 	}
-	p.Budgets = budgets(r, cur, front)
+	p.Budgets = append(p.Budgets, budgets(r, cur, front)...)
 	p.Notes = append(p.Notes, e.closingNotes(r, c, cur, hosts, front)...)
 	return p, nil
+}
+
+// serve adds to a proposal what it takes for its rules to lead to the page
+// server, and returns the front with what that answers.
+func (e *entrance) serve(r *reading, c edge.Closing, hosts []string, front edge.Front, p *driver.Proposal) (edge.Front, error) {
+	c.Page.Mark = c.Mark
+	shown := pageapi.Page{Hosts: hosts, Response: c.Page}
+	page, err := kubepage.NewParams(e.namespace, objectName(e.name, overlayPage), shown)
+	if err != nil {
+		return front, err
+	}
+	server := e.pageServer()
+	p.Calls = append([]driver.Call{{Action: ActionPage, Params: page}}, p.Calls...)
+	p.Checks = append(p.Checks, driver.Call{Action: CheckPageServer, Params: kubepage.ServerParams{Namespace: e.namespace, Service: server.service, Port: server.port}})
+	p.Budgets = append(p.Budgets, pageBudget(shown))
+	p.Why += fmt.Sprintf(" The page is larger than a load balancer sends, so its rules lead to noren's page server (service %s).", server.service)
+	if e.options.Strategy == StrategyBackend {
+		p.Why = strings.Replace(p.Why, "The page is larger than a load balancer sends, so its", "The catalog asks for strategy backend: your own rules are not led elsewhere, since the controller would delete their target groups; noren's", 1)
+	}
+	note := "The load balancer makes a target group for the page server now: customers get a 503 of its own until the first health checks have passed."
+	if p.Strategy == StrategyOverlay && len(p.Calls) > 2 {
+		note += " The rule for noren's probe has a target group of its own, so that its proof may come a moment before customers see the page."
+	}
+	p.Notes = append(p.Notes, driver.Note{Text: note})
+	return r.pages.with(e.namespace, shown).shownOn(front), nil
 }
 
 // closedHosts are the hosts to close: all that the Ingress serves, or those

@@ -20,10 +20,11 @@ func (e *entrance) closingNotes(r *reading, c edge.Closing, cur curtain, hosts [
 	say := func(warn bool, format string, args ...any) {
 		notes = append(notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}
-	if n := len(c.Page.Body); n > lbc.MaxBody {
+	served := e.outgrown(c.Page)
+	if n := len(c.Page.Body); !served && n > lbc.MaxBody {
 		say(true, "The page has %d bytes in %d characters. AWS counts characters, but nobody documents it: %d bytes would be safe.", n, utf8.RuneCountInString(c.Page.Body), lbc.MaxBody)
 	}
-	if len(c.Page.Header) > 0 {
+	if !served && len(c.Page.Header) > 0 {
 		say(false, "A fixed response of the load balancer carries no headers of our own: no Retry-After is sent.")
 	}
 	for _, s := range shadowed(r, cur, hosts, after) {

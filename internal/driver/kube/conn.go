@@ -20,6 +20,7 @@ import (
 type conn struct {
 	client  *kubeclient.Client
 	env     driver.Env
+	page    pageServer // of the environment
 	cluster kubeclient.Once[*cluster]
 	// ruleQuota is of listener rules per load balancer, 0 for the default.
 	ruleQuota int

@@ -47,10 +47,9 @@ type curtain struct {
 
 func (c curtain) all() []piece { return slices.Concat(c.probe, c.through, c.closed) }
 
-// draw makes the curtain for the hosts. shared tells for a host whether rules
-// of other Ingresses can serve it, too.
-func draw(r *reading, c edge.Closing, hosts []string, shared func(host string) bool) (curtain, error) {
-	page := pageAction(c.Page)
+// draw makes the curtain for the hosts, with the action that shows the page.
+// shared tells for a host whether rules of other Ingresses can serve it, too.
+func draw(r *reading, c edge.Closing, page lbc.Action, hosts []string, shared func(host string) bool) (curtain, error) {
 	out := curtain{services: servicesBehind(r.ing, hosts)}
 	d := drawing{r.ing, c, page}
 	for _, host := range hosts {

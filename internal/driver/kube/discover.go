@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,11 @@ func discover(ctx context.Context, c *conn) (*driver.Discovery, error) {
 		}
 		group, err := all.classes.Group(ing)
 		if err != nil {
+			if errors.Is(err, lbc.ErrUnmanaged) {
+				d.Notes = append(d.Notes, fmt.Sprintf("Ingress %s was left out: it %s. It can be closed once a page server runs in its namespace (noren page manifest --namespace %s).",
+					lbc.Key(ing), classWords(ing, all.classes), ing.Namespace))
+				continue
+			}
 			class, _ := all.classes.Of(ing)
 			d.Notes = append(d.Notes, fmt.Sprintf("Ingress %s was left out: %v (class %q).", lbc.Key(ing), err, class.Name))
 			continue

@@ -15,21 +15,27 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
 // Options choose how an Ingress is closed.
 type Options struct {
-	// Strategy is auto (the default), overlay or patch.
+	// Strategy is auto (the default), overlay, patch or backend.
 	Strategy string `json:"strategy,omitempty"`
+	// PageService is the Service of noren's page server in the Ingress's
+	// namespace; by default that of the environment, or noren-page.
+	PageService string `json:"page_service,omitempty"`
+	// PagePort is its port; by default that of the environment, or 80.
+	PagePort int32 `json:"page_port,omitempty"`
 }
 
 // Validate says what is wrong.
 func (o Options) Validate() error {
 	switch o.Strategy {
-	case "", StrategyAuto, StrategyOverlay, StrategyPatch:
-		return nil
+	case "", StrategyAuto, StrategyOverlay, StrategyPatch, StrategyBackend:
+		return checkPageService(o.PageService, o.PagePort)
 	}
-	return fmt.Errorf("strategy %q is none of auto, overlay, patch", o.Strategy)
+	return fmt.Errorf("strategy %q is none of auto, overlay, patch, backend", o.Strategy)
 }
 
 type entrance struct {
@@ -56,6 +62,10 @@ func (e *entrance) Requires() []action.Permission {
 	need := (&groupCheck{e.conn, GroupParams{Namespace: e.namespace, Name: e.name}}).Requires()
 	need = append(need, (&unchanged{e.conn, UnchangedParams{Namespace: e.namespace, Name: e.name}}).Requires()...)
 	need = append(need, (&backends{e.conn, BackendParams{Namespace: e.namespace}}).Requires()...)
+	if page := e.pageServer(); page.known() {
+		need = append(need, page.permissions(e.conn, e.namespace)...)
+		need = append(need, (&route{conn: e.conn, p: RouteParams{Namespace: e.namespace, Name: e.name}}).Requires()...)
+	}
 	if e.options.Strategy != StrategyPatch {
 		need = append(need, (&overlay{conn: e.conn, p: OverlayParams{Namespace: e.namespace, Members: members}}).Requires()...)
 	}
@@ -65,13 +75,15 @@ func (e *entrance) Requires() []action.Permission {
 	return need
 }
 
-// A reading is what Close needs of what Survey read.
+// A reading is what Close needs of what Survey read of an Ingress of the AWS
+// Load Balancer Controller.
 type reading struct {
 	ing     *networkingv1.Ingress
 	group   lbc.Group
 	members []*networkingv1.Ingress
 	opts    lbc.Options
 	owner   *driver.Owner
+	pages   pages // that the page server has now
 }
 
 // Survey implements driver.Entrance.
@@ -85,6 +97,9 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 		return nil, e.missing(all.ingresses)
 	}
 	group, err := all.classes.Group(ing)
+	if errors.Is(err, lbc.ErrUnmanaged) && e.byBackend() {
+		return e.surveyPlain(ctx, ing, all)
+	}
 	if err != nil {
 		return nil, e.unmanaged(ing, all.classes, err)
 	}
@@ -99,10 +114,17 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 		owner.Guessed = guessed
 	}
 	r.owner = owner
+	if r.pages, err = e.readPages(ctx, r.members); err != nil {
+		return nil, err
+	}
 	front, problems := lbc.Build(r.members, r.opts)
+	front = r.pages.shownOn(front)
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, "ingress", e.name),
-		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, PageLimit: lbc.MaxBody, Seen: r,
+		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, PageLimit: lbc.MaxBody, LargePages: e.pageServer().known(), Seen: r,
+	}
+	if e.options.Strategy == StrategyBackend {
+		s.PageLimit = 0
 	}
 	s.Notes, err = e.notes(ctx, r, s, problems, guessed)
 	return s, err
@@ -127,20 +149,24 @@ func (e *entrance) unmanaged(ing *networkingv1.Ingress, classes lbc.Classes, err
 		return &fault.Fault{Code: fault.Invalid, Summary: "ingress is not valid for its controller",
 			Detail: fmt.Sprintf("Ingress %s: %v. The controller cannot tell which load balancer it is on.", e.key(), err), Err: err}
 	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "ingress class needs a page server",
+		Detail: fmt.Sprintf("Ingress %s %s. Only load balancers of the AWS Load Balancer Controller (controller %s, or the annotation %s: alb) and of EKS Auto Mode (%s) send a page themselves. Of any other class an Ingress is closed by leading it to noren's page server (strategy: backend): let one run in namespace %s, and name its Service in the environment's kube section.",
+			e.key(), classWords(ing, classes), lbc.ControllerLBC, lbc.ClassAnnotation, lbc.ControllerEKS, e.namespace),
+		Try: []string{"noren page manifest --namespace " + e.namespace, "page_service: " + pageapi.DefaultService}, Err: err}
+}
+
+// classWords say of what class an Ingress is, after its name.
+func classWords(ing *networkingv1.Ingress, classes lbc.Classes) string {
 	class, _ := classes.Of(ing)
-	has := "has no class and no finalizer of a controller that noren knows"
-	if class.Name != "" {
-		has = fmt.Sprintf("is of class %q", class.Name)
-		if class.Controller != "" {
-			has += fmt.Sprintf(" (controller %s)", class.Controller)
-		} else {
-			has += ", which no IngressClass of this cluster defines"
-		}
+	switch {
+	case class.Name == "":
+		return "has no class and no finalizer of a controller that noren knows"
+	case class.Controller == "" && ing.Annotations[lbc.ClassAnnotation] != "":
+		return fmt.Sprintf("is of class %q", class.Name)
+	case class.Controller == "":
+		return fmt.Sprintf("is of class %q, which no IngressClass of this cluster defines", class.Name)
 	}
-	return &fault.Fault{Code: fault.Invalid, Summary: "ingress class cannot be closed",
-		Detail: fmt.Sprintf("Ingress %s %s. noren can close Ingresses of the AWS Load Balancer Controller (controller %s, or the annotation %s: alb) and of EKS Auto Mode (%s).",
-			e.key(), has, lbc.ControllerLBC, lbc.ClassAnnotation, lbc.ControllerEKS),
-		Try: []string{"kubectl get ingressclass"}, Err: err}
+	return fmt.Sprintf("is of class %q (controller %s)", class.Name, class.Controller)
 }
 
 // hostsOf are the hosts that an Ingress serves, in its order; "" where a rule

@@ -145,7 +145,7 @@ spec: {ingressClassName: nowhere, defaultBackend: {service: {name: web, port: {n
 `)
 	for name, want := range map[string][]string{
 		"wbe":    {"does not exist", "Did you mean " + s.namespace + "/web?"},
-		"legacy": {`is of class "other" (controller example.com/other)`, "noren can close Ingresses of the AWS Load Balancer Controller"},
+		"legacy": {`is of class "other" (controller example.com/other)`, "leading it to noren's page server"},
 		"lost":   {`is of class "nowhere", which no IngressClass of this cluster defines`},
 	} {
 		_, _, err := s.survey(t, name)

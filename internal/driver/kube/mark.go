@@ -3,12 +3,15 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 )
 
 // MarkAnnotation holds noren's mark on an Ingress, as JSON.
@@ -31,7 +34,7 @@ func createdByUs(ing *networkingv1.Ingress) bool {
 	return ing.Labels[ManagedBy] == kubeclient.FieldManager
 }
 
-// findMarks lists the marks on all Ingresses and workloads. One that cannot be
+// findMarks lists the marks on all Ingresses, workloads and pages. One that cannot be
 // read is listed with its target alone, so that a person hears of it.
 func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
 	all, err := c.listIngresses(ctx)
@@ -53,5 +56,9 @@ func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
 		}
 		marks = append(marks, m)
 	}
-	return marks, nil
+	pages, err := kubepage.Marks(ctx, c.client, c.target)
+	if errors.Is(err, &fault.Fault{Code: fault.Denied}) && !c.page.known() {
+		return marks, nil // without a page server there are none
+	}
+	return append(marks, pages...), err
 }

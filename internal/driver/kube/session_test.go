@@ -125,7 +125,7 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 		t.Errorf("an unknown key: %v", err)
 	}
 	config := kube.Driver()
-	if len(config.Actions) != 5 || len(config.Entrances) != 1 {
+	if len(config.Actions) != 8 || len(config.Entrances) != 1 {
 		t.Errorf("the driver has %d actions and %d kinds of entrance", len(config.Actions), len(config.Entrances))
 	}
 }

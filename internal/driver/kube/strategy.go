@@ -81,6 +81,8 @@ const (
 	overlayProbe   = "probe"
 	overlayThrough = "through"
 	overlayClosed  = "closed"
+	// overlayPage ends the name of the ConfigMap beside them.
+	overlayPage = "page"
 )
 
 // othersThan leaves out overlays of an earlier closing of the same Ingress:

@@ -1,0 +1,67 @@
+package kubepage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/page"
+	"github.com/noren-dev/noren/internal/pageserver/pageapi"
+)
+
+// Selector finds the ConfigMaps that hold pages.
+const Selector = pageapi.Label + "=" + pageapi.LabelValue
+
+// List reads the pages of a namespace, or of all if it is "". What is no page
+// is left out; the page server says so in its log.
+func List(ctx context.Context, client *kubeclient.Client, namespace string) ([]pageapi.Page, error) {
+	list, err := client.Typed.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: Selector})
+	if err != nil {
+		return nil, kubeclient.Classify(err, "list the pages of namespace "+namespace)
+	}
+	var pages []pageapi.Page
+	for i := range list.Items {
+		if p, err := parse(&list.Items[i]); err == nil {
+			pages = append(pages, p)
+		}
+	}
+	return pages, nil
+}
+
+func parse(cm *corev1.ConfigMap) (pageapi.Page, error) {
+	p, err := pageapi.Parse(filesOf(cm), func(body string) string {
+		mark, _ := page.MarkIn([]byte(body))
+		return mark
+	})
+	if err != nil {
+		return p, fmt.Errorf("configmap %s/%s: %w", cm.Namespace, cm.Name, err)
+	}
+	return p, nil
+}
+
+// Marks lists the marks on all pages. One that cannot be read is listed with
+// its target alone, so that a person hears of it.
+func Marks(ctx context.Context, client *kubeclient.Client, target func(namespace, kind, name string) string) ([]action.Mark, error) {
+	list, err := client.Typed.CoreV1().ConfigMaps(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: Selector})
+	if err != nil {
+		return nil, kubeclient.Classify(err, "list the pages of all namespaces")
+	}
+	var marks []action.Mark
+	for _, cm := range list.Items {
+		raw, ok := cm.Annotations[MarkAnnotation]
+		if !ok || cm.DeletionTimestamp != nil {
+			continue
+		}
+		var m action.Mark
+		if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
+			m = action.Mark{Receipt: action.Receipt{Target: target(cm.Namespace, "configmap", cm.Name)}}
+		}
+		marks = append(marks, m)
+	}
+	return marks, nil
+}
