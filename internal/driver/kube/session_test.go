@@ -124,8 +124,4 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 	if _, err := session.Entrance(t.Context(), kube.KindIngress, "shop/web", nil); err == nil || !strings.Contains(err.Error(), "contxt") {
 		t.Errorf("an unknown key: %v", err)
 	}
-	config := kube.Driver()
-	if len(config.Actions) != 8 || len(config.Entrances) != 1 {
-		t.Errorf("the driver has %d actions and %d kinds of entrance", len(config.Actions), len(config.Entrances))
-	}
 }
