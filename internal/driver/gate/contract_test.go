@@ -72,7 +72,7 @@ func closedDoor(t testing.TB, c action.Change) action.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := driver.Bare[DoorState](&closeChange{params: CloseParams{Door: "web", Closing: closingOf("ours")}})
+	in := driver.Bare[DoorState](&closeChange{client: &client{}, params: CloseParams{Door: "web", Closing: closingOf("ours")}})
 	page := closingOf("later").Page
 	to, err := in.Renewer.Renew(now, page, []string{closingOf("ours").Page.Mark})
 	if err != nil || to.Equal(now) {
