@@ -169,8 +169,8 @@ func (a *app) addWait(c *cobra.Command) {
 }
 
 func (a *app) planCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plan", Short: "Show what closing or opening would change, as a diff; change nothing"}
-	c.AddCommand(a.planCloseCommand(), a.planOpenCommand())
+	c := &cobra.Command{Use: "plan", Short: "Show what closing, extending or opening would change, as a diff; change nothing"}
+	c.AddCommand(a.planCloseCommand(), a.planExtendCommand(), a.planOpenCommand())
 	return c
 }
 

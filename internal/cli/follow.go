@@ -28,7 +28,7 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 			return err
 		}
 		if begun.Status.Ended() {
-			a.view.Say("Closed already, by run %s. To close it differently, open it first.", begun.ID)
+			a.view.Say("Closed already, by run %s. To move its end: noren extend. To close it differently, open it first.", begun.ID)
 		} else {
 			a.view.Say("Carrying on run %s, started by %s.", begun.ID, begun.Actor)
 		}

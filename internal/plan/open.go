@@ -10,8 +10,11 @@ import (
 // Opening returns the changes that take back what a closing did: its receipts
 // in reverse, each with its states exchanged. Entrances come in the stage
 // open, everything else (paused syncs) in the stage resume, after it. Receipts
-// of changes that changed nothing are left out.
-func Opening(closing *Plan, receipts []action.Receipt) (open, resume []Step) {
+// of changes that changed nothing are left out. Where extensions have changed a
+// target further, it is taken back from what they left, to what was there
+// before the closing.
+func Opening(closing *Plan, receipts []action.Receipt, extensions ...Extended) (open, resume []Step) {
+	written := Written(receipts, extensions...)
 	byStep := map[string]action.Receipt{}
 	for _, r := range receipts {
 		byStep[r.Step] = r
@@ -22,6 +25,7 @@ func Opening(closing *Plan, receipts []action.Receipt) (open, resume []Step) {
 			if !ok || r.From.Equal(r.To) {
 				continue
 			}
+			r.To = written[s.ID][len(written[s.ID])-1]
 			if stage.Name == StagePause {
 				resume = append(resume, undoing(s, r, "Resume automated sync of "))
 			} else {

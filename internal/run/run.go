@@ -80,17 +80,22 @@ type Event struct {
 
 // Data is what an event tells; which fields are set depends on its type.
 type Data struct {
-	Stage    plan.StageName  `json:"stage,omitempty"`
-	Status   Status          `json:"status,omitempty"`
-	Actor    string          `json:"actor,omitempty"`
-	Digest   string          `json:"digest,omitempty"`
-	Text     string          `json:"text,omitempty"`
-	Verdict  *action.Verdict `json:"verdict,omitempty"`
-	Problem  *Problem        `json:"problem,omitempty"`
-	Signal   Signal          `json:"signal,omitempty"`
-	Until    time.Time       `json:"until,omitzero"`
-	Nothing  bool            `json:"nothing,omitempty"` // the step found nothing to change
-	Attempts int             `json:"attempts,omitempty"`
+	Stage   plan.StageName  `json:"stage,omitempty"`
+	Status  Status          `json:"status,omitempty"`
+	Actor   string          `json:"actor,omitempty"`
+	Digest  string          `json:"digest,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	Verdict *action.Verdict `json:"verdict,omitempty"`
+	Problem *Problem        `json:"problem,omitempty"`
+	Signal  Signal          `json:"signal,omitempty"`
+	// Until, From and By are of an extension: the end it gives, the end it
+	// moves, and the run that did so; Services are those it is about.
+	Until    time.Time `json:"until,omitzero"`
+	From     time.Time `json:"from,omitzero"`
+	By       string    `json:"by,omitempty"`
+	Services []string  `json:"services,omitempty"`
+	Nothing  bool      `json:"nothing,omitempty"` // the step found nothing to change
+	Attempts int       `json:"attempts,omitempty"`
 }
 
 // A Signal is what a person tells a run.
@@ -141,9 +146,12 @@ type Run struct {
 	Started time.Time
 	Ended   time.Time
 	Stage   plan.StageName
-	Until   time.Time // of the plan, or as extended
-	Steps   map[string]*Step
-	Problem *Problem // why the run waits, takes back, or ended as it did
+	// Until is the end of the plan or, as extended, the last of its services'.
+	Until time.Time
+	// Extensions moved the end, oldest first.
+	Extensions []Extension
+	Steps      map[string]*Step
+	Problem    *Problem // why the run waits, takes back, or ended as it did
 	// Ending is undo or stop once the run was told so, or decided so: nothing
 	// but the end follows, also after a crash.
 	Ending Signal
@@ -222,7 +230,7 @@ func (r *Run) Fold(e Event) {
 			r.Ending = s
 		}
 	case Extended:
-		r.Until = e.Data.Until
+		r.extended(e)
 	case RunEnded:
 		r.Status, r.Ended = e.Data.Status, e.At
 		if e.Data.Problem != nil {

@@ -41,16 +41,7 @@ func (h Human) Closing(c *control.Closing, now time.Time) {
 	h.print("\n")
 	h.stages(p)
 	h.foot(p)
-	for _, page := range c.Pages {
-		size := fmt.Sprintf("%d bytes", len(page.Page.Body))
-		if page.Limit > 0 {
-			size = fmt.Sprintf("%d of %d bytes", len(page.Page.Body), page.Limit)
-		}
-		h.print("  page of %s: %s, %s\n", page.Service, page.Page.ContentType, size)
-		for _, n := range page.Page.Notes {
-			h.print("    %s\n", faint(n))
-		}
-	}
+	h.pages(c.Pages)
 	h.print("\n")
 }
 
@@ -82,8 +73,11 @@ func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
 	if !p.Until.IsZero() {
 		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), spell(p.Until.Sub(now)))
 	}
-	if p.Closing != "" {
+	switch p.Kind {
+	case plan.Open:
 		h.print("  takes back run %s\n", p.Closing)
+	case plan.Extend:
+		h.print("  moves the end of run %s\n", p.Closing)
 	}
 	h.print("\n")
 }
@@ -280,6 +274,9 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 			h.print("  staff pass with the header or cookie that this prints: noren status --pass\n")
 		}
 		h.print("  open again:  noren open --env %s\n", env)
+	case r.Status == run.Done && r.Plan.Kind == plan.Extend:
+		h.print("\n%s %s in %s%s.\n", green("Extended:"), names, env, took)
+		h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
 	case r.Status == run.Done:
 		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
 	case r.Status == run.Undone:
@@ -328,6 +325,7 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		default:
 			h.print("    %s\n", faint("no end was given"))
 		}
+		h.extended(c)
 		if c.Reason != "" {
 			h.print("    %s\n", faint("because: "+oneLine(c.Reason)))
 		}
@@ -364,6 +362,8 @@ func state(r *run.Run) string {
 		return yellow("closed")
 	case !r.Status.Ended() && r.Plan.Kind == plan.Close:
 		return cyan("closing")
+	case !r.Status.Ended() && r.Plan.Kind == plan.Extend:
+		return cyan("closed, extending")
 	case !r.Status.Ended():
 		return cyan("opening")
 	default:

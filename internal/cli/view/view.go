@@ -17,6 +17,8 @@ import (
 type View interface {
 	// Closing shows a plan to close, in full.
 	Closing(c *control.Closing, now time.Time)
+	// Extension shows a plan to extend, in full.
+	Extension(c *control.Closing, now time.Time)
 	// Opening shows a plan to open, in full.
 	Opening(p *plan.Plan, now time.Time)
 	// Event reports one thing that happened in a run, with the run after it.
