@@ -47,6 +47,7 @@ type CloseRequest struct {
 	Sources     []netip.Prefix // beside those of the catalog
 	Pass        bool           // make a pass for staff, also if the catalog does not ask
 	OnFailure   plan.OnFailure
+	AutoOpen    bool // let a keeper open at the end
 }
 
 // A Closing is a plan to close with what its reader wants to see beside it.
@@ -244,6 +245,9 @@ func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
 	if asked := networks(req.Sources); how == "" && !slices.Equal(r.Plan.Allow, asked) {
 		how = fmt.Sprintf("was made with --allow %v; asked for is %v", r.Plan.Allow, asked)
 	}
+	if how == "" && req.AutoOpen && !r.Plan.AutoOpen {
+		how = "was made without --auto-open"
+	}
 	if how == "" {
 		return nil
 	}
@@ -266,7 +270,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
-		Allow: networks(x.req.Sources)}
+		AutoOpen: x.req.AutoOpen, Allow: networks(x.req.Sources)}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {
@@ -284,6 +288,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {
 		p.Locks = append(p.Locks, s.Target)
+	}
+	if err := x.opensByItself(ctx, p); err != nil {
+		return nil, err
 	}
 	closing := &Closing{Plan: x.hurried(p)}
 	for _, pl := range x.places {

@@ -232,12 +232,18 @@ type ClosedService struct {
 	// extension after it that ended neither done nor undone.
 	Extension *run.Extension
 	Trouble   *run.Run
-	Extent    string // how much of it is closed: plan.All, "read-only", "only /checkout/*"
+	// Keeper minds it, nil if nobody does.
+	Keeper *Keeper
+	Extent string // how much of it is closed: plan.All, "read-only", "only /checkout/*"
 }
 
 // Status lists what is closed, or half way, by environment and service.
 func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 	locks, err := c.store.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keeper, err := c.Keeper(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -268,6 +274,9 @@ func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 		if err := c.troubles(ctx, since, mine); err != nil {
 			return nil, err
 		}
+		for i := range mine {
+			mine[i].Keeper = keeper
+		}
 		closed = append(closed, mine...)
 	}
 	return closed, nil
@@ -276,7 +285,7 @@ func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 // troubles finds the last extension of each service, and keeps one that left
 // something half done.
 func (c *Control) troubles(ctx context.Context, closing *run.Run, closed []ClosedService) error {
-	ids, err := c.store.Extensions(ctx, closing.ID)
+	ids, err := c.store.On(ctx, closing.ID, plan.Extend)
 	if err != nil {
 		return err
 	}

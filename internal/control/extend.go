@@ -146,7 +146,7 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 // pages that it may show.
 func (c *Control) extensions(ctx context.Context, closing *run.Run) ([]plan.Extended, []string, error) {
 	marks := []string{closing.Plan.Mark}
-	ids, err := c.store.Extensions(ctx, closing.ID)
+	ids, err := c.store.On(ctx, closing.ID, plan.Extend)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -131,10 +131,10 @@ func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, g
 	})
 }
 
-// Extensions lists the ids of the runs that extended a closing, or tried to,
-// in the order in which they were made.
-func (s *Store) Extensions(ctx context.Context, closing string) ([]string, error) {
-	return s.strings(ctx, `SELECT id FROM runs WHERE kind = ? AND plan ->> '$.closing' = ? ORDER BY rowid`, string(plan.Extend), closing)
+// On lists the ids of the runs of a kind that are about a closing, in the order
+// in which they were made.
+func (s *Store) On(ctx context.Context, closing string, k plan.Kind) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE kind = ? AND plan ->> '$.closing' = ? ORDER BY rowid`, string(k), closing)
 }
 
 // Run reads a run with everything that has happened to it.

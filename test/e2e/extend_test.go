@@ -107,7 +107,7 @@ func TestExtendLeavesAPageWithoutATime(t *testing.T) {
 // extension: the same command ends it, and opening restores the objects.
 func TestExtendKilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	eachPoint(t, 20, func(t *testing.T, s *shop, n int, reached func(result)) bool {
+	eachPoint(t, 15, func(t *testing.T, s *shop, n int, reached func(result)) bool {
 		state := t.TempDir()
 		s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--until", "03:00", "--confirm", "prod").must(t, 0)
 		args := []string{"extend", "--env", "prod", "--until", "03:01", "--shorten", "--confirm", "prod"}
