@@ -27,6 +27,7 @@ type closeFlags struct {
 	allow     []string
 	pass      bool
 	onFailure string
+	autoOpen  bool
 	flags     *pflag.FlagSet
 }
 
@@ -42,12 +43,13 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.allow, "allow", nil, "let this address or network pass as staff (repeatable)")
 	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
+	flags.BoolVar(&f.autoOpen, "auto-open", false, "open at the end, if the application is ready then (see noren keep)")
 }
 
 // request turns the flags into a request, refusing what makes no sense before
 // anything is read.
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
-	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths}
+	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths, AutoOpen: f.autoOpen}
 	var err error
 	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
 		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {
@@ -144,20 +146,26 @@ func (f *confirmFlags) add(c *cobra.Command) {
 func (a *app) closeCommand() *cobra.Command {
 	var flags closeFlags
 	var confirm confirmFlags
+	var stay bool
 	c := &cobra.Command{
 		Use:   "close [SERVICE…] --env ENVIRONMENT",
 		Short: "Close services, and end only when each is proved closed",
 		Example: `  noren close shop --env sandbox --for 30m
-  noren close --env prod --until 03:00 --confirm prod`,
+  noren close --env prod --until 03:00 --confirm prod
+  noren close --env prod --until 03:00 --auto-open --stay`,
 		ValidArgsFunction: a.completeServices(&flags.env),
 		RunE: func(cmd *cobra.Command, services []string) error {
 			return flags.run(cmd.Context(), a, services, func(c *control.Control, req control.CloseRequest) error {
-				return a.close(cmd.Context(), c, req, confirm)
+				if stay && !req.AutoOpen {
+					return invalid("nothing to stay for", "--stay keeps until it is open again, and is for --auto-open.")
+				}
+				return a.close(cmd.Context(), c, req, confirm, stay)
 			})
 		},
 	}
 	flags.add(c)
 	confirm.add(c)
+	c.Flags().BoolVar(&stay, "stay", false, "with --auto-open: stay, and be the keeper that opens it")
 	a.addWait(c)
 	a.completeEnvironments(c)
 	return c

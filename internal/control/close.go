@@ -74,6 +74,9 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err != nil {
 		return nil, err
 	}
+	if err := req.endless(); err != nil {
+		return nil, err
+	}
 	x, err := newPlanner(ctx, c, env, req)
 	if err != nil {
 		return nil, err

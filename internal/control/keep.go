@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/engine"
@@ -118,10 +119,20 @@ func (c *Control) CutOff(ctx context.Context) ([]*run.Run, error) {
 func (c *Control) Execute(ctx context.Context, id string) error { return c.execute(ctx, id) }
 
 // Rest lets go of the place of the process that executes, if nothing is under
-// way: whoever starts a run then executes it with rights of its own.
-func (c *Control) Rest() error {
+// way: whoever starts a run then executes it with rights of its own. A run that
+// the engine cannot go on with is left to the next one.
+func (c *Control) Rest(ctx context.Context) error {
 	if c.engine == nil || c.engine.Busy() {
 		return nil
+	}
+	ids, err := c.store.Unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if c.engine.Failure(id) == nil {
+			return nil
+		}
 	}
 	e := c.engine
 	c.engine = nil
@@ -155,7 +166,8 @@ func (c *Control) Ready(ctx context.Context, p *plan.Plan) error {
 			if err != nil || v.OK {
 				return err
 			}
-			return &fault.Fault{Code: fault.CheckFailed, Summary: "not ready", Detail: v.Summary, Try: v.Try}
+			detail := strings.Join(append([]string{v.Summary}, v.Findings...), ": ")
+			return &fault.Fault{Code: fault.CheckFailed, Summary: "not ready", Detail: detail, Try: v.Try}
 		})
 		if err != nil {
 			return err

@@ -325,6 +325,7 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		default:
 			h.print("    %s\n", faint("no end was given"))
 		}
+		h.opens(c)
 		h.extended(c)
 		if c.Reason != "" {
 			h.print("    %s\n", faint("because: "+oneLine(c.Reason)))
@@ -336,6 +337,7 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
 		}
 	}
+	h.kept(closed)
 	for _, r := range unfinished {
 		h.print("%s run %s is %s: noren resume %s\n", yellow("unfinished:"), r.ID, r.Status, r.ID)
 	}

@@ -63,7 +63,7 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ ti
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
-			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "overdueSeconds": int(c.Overdue.Seconds()), "autoOpen": c.AutoOpen}
+			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "overdueSeconds": int(c.Overdue.Seconds()), "autoOpen": c.AutoOpen, "keeper": c.Keeper}
 		if !c.Until.IsZero() {
 			m["until"] = c.Until
 		}
