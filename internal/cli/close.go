@@ -43,7 +43,11 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.allow, "allow", nil, "let this address or network pass as staff (repeatable)")
 	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
-	flags.BoolVar(&f.autoOpen, "auto-open", false, "open at the end, if the application is ready then (see noren keep)")
+}
+
+// addAutoOpen adds what only a closing has, and no question about one.
+func (f *closeFlags) addAutoOpen(c *cobra.Command) {
+	c.Flags().BoolVar(&f.autoOpen, "auto-open", false, "open at the end, if the application is ready then (see noren keep)")
 }
 
 // request turns the flags into a request, refusing what makes no sense before
@@ -164,6 +168,7 @@ func (a *app) closeCommand() *cobra.Command {
 		},
 	}
 	flags.add(c)
+	flags.addAutoOpen(c)
 	confirm.add(c)
 	c.Flags().BoolVar(&stay, "stay", false, "with --auto-open: stay, and be the keeper that opens it")
 	a.addWait(c)
@@ -201,6 +206,7 @@ func (a *app) planCloseCommand() *cobra.Command {
 		},
 	}
 	flags.add(c)
+	flags.addAutoOpen(c)
 	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
 	a.completeEnvironments(c)
 	return c
