@@ -234,6 +234,10 @@ func Line(e run.Event, r *run.Run) string {
 		return yellow("waiting for a person: noren retry, skip, undo or stop " + r.ID)
 	case run.RunUndoing:
 		return yellow("going back")
+	case run.Extended:
+		return fmt.Sprintf("end moved to %s by %s, run %s", Human{}.clock(e.Data.Until, r.Plan.Zone), e.Data.Actor, e.Data.By)
+	case run.Reminded:
+		return faint("told: " + e.Data.Text)
 	}
 	return ""
 }
