@@ -34,6 +34,8 @@ type Catalog struct {
 	Zone *time.Location
 	// Page is the closed page that services inherit.
 	Page Page
+	// Keep is how a keeper reminds.
+	Keep Keep
 	// Environments and Teams in the order of the file.
 	Environments []Environment
 	Teams        []Team

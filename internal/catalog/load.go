@@ -106,7 +106,7 @@ func Parse(name string, data []byte, known Known) (*Catalog, error) {
 	if root == nil || r.newer(root) {
 		return nil, r.err()
 	}
-	c := &Catalog{File: name, Page: Page{source: r.source}}
+	c := &Catalog{File: name, Page: Page{source: r.source}, Keep: DefaultKeep()}
 	r.file(root, c)
 	if err := r.err(); err != nil {
 		return nil, err
@@ -220,6 +220,7 @@ func (r *reader) file(root *node, c *Catalog) {
 		field{"version", f.version},
 		field{"zone", f.zone},
 		field{"page", func(n *node) { c.Page = r.page(n, "the page") }},
+		field{"keep", func(n *node) { c.Keep = r.keep(n) }},
 		field{"environments", f.environments},
 		field{"teams", f.readTeams},
 		field{"services", f.services})

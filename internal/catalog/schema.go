@@ -20,6 +20,7 @@ type fileSchema struct {
 	Version      int                          `json:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this file's format."`
 	Zone         string                       `json:"zone" jsonschema:"required,example=Asia/Tokyo,example=UTC" jsonschema_description:"IANA name of the time zone that times without an offset are in."`
 	Page         *pageSchema                  `json:"page,omitempty" jsonschema_description:"How the closed page looks. Every service inherits it and may override any of it."`
+	Keep         *keepSchema                  `json:"keep,omitempty" jsonschema_description:"How noren keep reminds people of the end of a closing."`
 	Environments map[string]environmentSchema `json:"environments" jsonschema:"required" jsonschema_description:"The places where services run, by name."`
 	Teams        map[string]teamSchema        `json:"teams,omitempty" jsonschema_description:"Who owns services, by name."`
 	Services     map[string]serviceSchema     `json:"services,omitempty" jsonschema_description:"What users use, by name."`
@@ -32,6 +33,13 @@ type pageSchema struct {
 	Contact   string            `json:"contact,omitempty" jsonschema_description:"E-mail address or URL where customers can ask."`
 	Logo      string            `json:"logo,omitempty" jsonschema_description:"SVG or PNG file, relative to this file. It is shown only if it fits in the page's limit."`
 	Template  string            `json:"template,omitempty" jsonschema_description:"HTML template of your own, relative to this file."`
+}
+
+type keepSchema struct {
+	Remind  []string `json:"remind,omitempty" jsonschema:"example=15m,example=5m" jsonschema_description:"How long before the end to remind, besides at the end itself. Left out: 15m and 5m."`
+	Overdue string   `json:"overdue,omitempty" jsonschema:"default=10m" jsonschema_description:"How long after the end to remind again, and again."`
+	Command []string `json:"command,omitempty" jsonschema:"minItems=1" jsonschema_description:"A program and its arguments, run for each reminder without a shell. It gets the reminder as JSON on its standard input, and never a secret."`
+	Timeout string   `json:"timeout,omitempty" jsonschema:"default=10s" jsonschema_description:"How long the command may take, at most 1m."`
 }
 
 type environmentSchema struct {

@@ -134,6 +134,7 @@ func TestSchemaHasTheReadersKeys(t *testing.T) {
 zone: UTC
 qqqqqqqq: 1
 page: {qqqqqqqq: 1}
+keep: {qqqqqqqq: 1}
 environments: {prod: {qqqqqqqq: 1, bypass: {qqqqqqqq: 1}}}
 teams: {a: {qqqqqqqq: 1}}
 services:
@@ -150,7 +151,7 @@ services:
 	if err := json.Unmarshal(schemaBytes(t), &root); err != nil {
 		t.Fatal(err)
 	}
-	paths := []string{"", "page", "environments/*", "environments/*/bypass", "teams/*", "services/*", "services/*/page", "services/*/environments/*"}
+	paths := []string{"", "page", "keep", "environments/*", "environments/*/bypass", "teams/*", "services/*", "services/*/page", "services/*/environments/*"}
 	if len(read) != len(paths) {
 		t.Fatalf("%d readers spoke, want %d:\n%s", len(read), len(paths), render(err))
 	}

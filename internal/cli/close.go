@@ -28,6 +28,7 @@ type closeFlags struct {
 	pass      bool
 	leave     bool
 	onFailure string
+	autoOpen  bool
 	flags     *pflag.FlagSet
 }
 
@@ -46,10 +47,15 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
 }
 
+// addAutoOpen adds what only a closing has, and no question about one.
+func (f *closeFlags) addAutoOpen(c *cobra.Command) {
+	c.Flags().BoolVar(&f.autoOpen, "auto-open", false, "open at the end, if the application is ready then (see noren keep)")
+}
+
 // request turns the flags into a request, refusing what makes no sense before
 // anything is read.
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
-	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths, LeaveWorkloads: f.leave}
+	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths, LeaveWorkloads: f.leave, AutoOpen: f.autoOpen}
 	var err error
 	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
 		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {
@@ -146,20 +152,27 @@ func (f *confirmFlags) add(c *cobra.Command) {
 func (a *app) closeCommand() *cobra.Command {
 	var flags closeFlags
 	var confirm confirmFlags
+	var stay bool
 	c := &cobra.Command{
 		Use:   "close [SERVICE…] --env ENVIRONMENT",
 		Short: "Close services, and end only when each is proved closed",
 		Example: `  noren close shop --env sandbox --for 30m
-  noren close --env prod --until 03:00 --confirm prod`,
+  noren close --env prod --until 03:00 --confirm prod
+  noren close --env prod --until 03:00 --auto-open --stay`,
 		ValidArgsFunction: a.completeServices(&flags.env),
 		RunE: func(cmd *cobra.Command, services []string) error {
 			return flags.run(cmd.Context(), a, services, func(c *control.Control, req control.CloseRequest) error {
-				return a.close(cmd.Context(), c, req, confirm)
+				if stay && !req.AutoOpen {
+					return invalid("nothing to stay for", "--stay keeps until it is open again, and is for --auto-open.")
+				}
+				return a.close(cmd.Context(), c, req, confirm, stay)
 			})
 		},
 	}
 	flags.add(c)
+	flags.addAutoOpen(c)
 	confirm.add(c)
+	c.Flags().BoolVar(&stay, "stay", false, "with --auto-open: stay, and be the keeper that opens it")
 	a.addWait(c)
 	a.completeEnvironments(c)
 	return c
@@ -171,8 +184,8 @@ func (a *app) addWait(c *cobra.Command) {
 }
 
 func (a *app) planCommand() *cobra.Command {
-	c := &cobra.Command{Use: "plan", Short: "Show what closing or opening would change, as a diff; change nothing"}
-	c.AddCommand(a.planCloseCommand(), a.planOpenCommand())
+	c := &cobra.Command{Use: "plan", Short: "Show what closing, extending or opening would change, as a diff; change nothing"}
+	c.AddCommand(a.planCloseCommand(), a.planExtendCommand(), a.planOpenCommand())
 	return c
 }
 
@@ -195,6 +208,7 @@ func (a *app) planCloseCommand() *cobra.Command {
 		},
 	}
 	flags.add(c)
+	flags.addAutoOpen(c)
 	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
 	a.completeEnvironments(c)
 	return c

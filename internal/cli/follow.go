@@ -18,7 +18,7 @@ import (
 
 // close plans, asks, and closes; or carries on the same closing if an earlier
 // command was cut off.
-func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRequest, confirm confirmFlags) error {
+func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRequest, confirm confirmFlags, stay bool) error {
 	begun, err := c.Closing(ctx, req.Environment, req.Services)
 	if err != nil {
 		return err
@@ -28,11 +28,14 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 			return err
 		}
 		if begun.Status.Ended() {
-			a.view.Say("Closed already, by run %s. To close it differently, open it first.", begun.ID)
+			a.view.Say("Closed already, by run %s. To move its end: noren extend. To close it differently, open it first.", begun.ID)
 		} else {
 			a.view.Say("Carrying on run %s, started by %s.", begun.ID, begun.Actor)
 		}
-		return a.follow(ctx, c, begun.ID)
+		if err := a.follow(ctx, c, begun.ID); err != nil {
+			return err
+		}
+		return a.closed(ctx, c, begun.ID, stay)
 	}
 	closing, err := c.PlanClose(ctx, req)
 	if err != nil {
@@ -44,7 +47,14 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	if err := a.confirm(ctx, closing.Plan, confirm); err != nil {
 		return err
 	}
-	return a.start(ctx, c, closing.Plan)
+	r, err := c.Start(ctx, closing.Plan)
+	if err != nil {
+		return err
+	}
+	if err := a.follow(ctx, c, r.ID); err != nil {
+		return err
+	}
+	return a.closed(ctx, c, r.ID, stay)
 }
 
 // open carries on openings that were cut off; then it plans, asks, and opens

@@ -49,6 +49,7 @@ type CloseRequest struct {
 	OnFailure   plan.OnFailure
 	// LeaveWorkloads lets the workloads of the services go on working.
 	LeaveWorkloads bool
+	AutoOpen       bool // let a keeper open at the end
 }
 
 // A Closing is a plan to close with what its reader wants to see beside it.
@@ -73,6 +74,9 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	}
 	services, err := c.Catalog.Services(req.Environment, req.Services...)
 	if err != nil {
+		return nil, err
+	}
+	if err := req.endless(); err != nil {
 		return nil, err
 	}
 	x, err := newPlanner(ctx, c, env, req)
@@ -264,6 +268,9 @@ func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
 	if asked := networks(req.Sources); how == "" && !slices.Equal(r.Plan.Allow, asked) {
 		how = fmt.Sprintf("was made with --allow %v; asked for is %v", r.Plan.Allow, asked)
 	}
+	if how == "" && req.AutoOpen && !r.Plan.AutoOpen {
+		how = "was made without --auto-open"
+	}
 	if how == "" {
 		return nil
 	}
@@ -286,7 +293,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
-		Allow: networks(x.req.Sources)}
+		AutoOpen: x.req.AutoOpen, Allow: networks(x.req.Sources)}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {
@@ -309,6 +316,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {
 		p.Locks = append(p.Locks, s.Target)
+	}
+	if err := x.opensByItself(ctx, p); err != nil {
+		return nil, err
 	}
 	closing := &Closing{Plan: x.hurried(p)}
 	for _, pl := range x.places {

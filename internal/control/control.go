@@ -222,17 +222,29 @@ type ClosedService struct {
 	Team        string
 	Entrances   []plan.Entrance
 	Workloads   []plan.Workload
-	Run         *run.Run
+	Run         *run.Run // that holds it
+	Closing     *run.Run // that closed it
 	Since       time.Time
 	Until       time.Time
 	Reason      string
 	Overdue     time.Duration // zero if not late, or if no end was given
-	Extent      string        // how much of it is closed: plan.All, "read-only", "only /checkout/*"
+	AutoOpen    bool          // a keeper may open it at the end
+	// Extension gave it its end, nil if the closing did. Trouble is an
+	// extension after it that ended neither done nor undone.
+	Extension *run.Extension
+	Trouble   *run.Run
+	// Keeper minds it, nil if nobody does.
+	Keeper *Keeper
+	Extent string // how much of it is closed: plan.All, "read-only", "only /checkout/*"
 }
 
 // Status lists what is closed, or half way, by environment and service.
 func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 	locks, err := c.store.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keeper, err := c.Keeper(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -259,9 +271,41 @@ func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 				return nil, err
 			}
 		}
-		closed = append(closed, c.closedBy(runs[l.Run], since, held)...)
+		mine := c.closedBy(runs[l.Run], since, held)
+		if err := c.troubles(ctx, since, mine); err != nil {
+			return nil, err
+		}
+		for i := range mine {
+			mine[i].Keeper = keeper
+		}
+		closed = append(closed, mine...)
 	}
 	return closed, nil
+}
+
+// troubles finds the last extension of each service, and keeps one that left
+// something half done.
+func (c *Control) troubles(ctx context.Context, closing *run.Run, closed []ClosedService) error {
+	ids, err := c.store.On(ctx, closing.ID, plan.Extend)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r, err := c.store.Run(ctx, id)
+		if err != nil {
+			return err
+		}
+		for i, s := range closed {
+			if !slices.ContainsFunc(r.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service }) {
+				continue
+			}
+			closed[i].Trouble = nil
+			if r.Status == run.Stopped || r.Status == run.Stranded {
+				closed[i].Trouble = r
+			}
+		}
+	}
+	return nil
 }
 
 // closedBy lists what a run holds. The closing, which an opening has taken it
@@ -280,7 +324,8 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 			continue
 		}
 		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine, Workloads: resting,
-			Run: r, Since: closing.Created, Until: closing.Until, Reason: closing.Plan.Reason, Extent: s.Extent()}
+			Run: r, Closing: closing, Since: closing.Created, Until: closing.UntilOf(s.Name), Extension: closing.LastExtension(s.Name),
+			AutoOpen: closing.Plan.AutoOpen, Reason: closing.Plan.Reason, Extent: s.Extent()}
 		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {
 			cs.Overdue = now.Sub(cs.Until).Round(time.Second)
 		}

@@ -118,7 +118,12 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	for _, s := range services {
 		o.service(s, req)
 	}
-	back := plan.Opening(closing.Plan, receipts)
+	extensions, _, err := c.extensions(ctx, closing)
+	if err != nil {
+		return nil, err
+	}
+	o.written = plan.Written(receipts, extensions...)
+	back := plan.Opening(closing.Plan, receipts, extensions...)
 	if back.Start, err = c.settle(ctx, o, ofServices(back.Start, services), req.Side); err != nil {
 		return nil, err
 	}
@@ -144,10 +149,10 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 }
 
 // closingOf returns the closing whose receipts are to be taken back: the
-// holder itself, or the closing that the holder tried to open.
+// holder itself, or the closing that the holder tried to open or extended.
 func (c *Control) closingOf(ctx context.Context, holder *run.Run) (*run.Run, []action.Receipt, error) {
 	closing := holder
-	if holder.Plan.Kind == plan.Open {
+	if holder.Plan.Closing != "" {
 		var err error
 		if closing, err = c.store.Run(ctx, holder.Plan.Closing); err != nil {
 			return nil, nil, err
@@ -176,7 +181,8 @@ func unneeded(resume []plan.Step, closing string, services, closed []ClosedServi
 	return resume
 }
 
-// settle looks at each target: as noren left it, it is taken back; as it was
+// settle looks at each target: as noren left it, in the closing or in an
+// extension that was perhaps cut short, it is taken back; as it was
 // before, there is nothing to do; else somebody changed it, and a side must
 // be chosen.
 func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side Side) ([]plan.Step, error) {
@@ -198,7 +204,7 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		switch {
 		case now.Equal(s.From):
 			return nil
-		case now.Equal(s.To), side == Ours:
+		case now.Equal(s.To), side == Ours, slices.ContainsFunc(o.written[s.Undoes], now.Equal):
 			s.From = now
 			return nil
 		case side == Theirs:
@@ -255,6 +261,7 @@ type opener struct {
 	session *driver.Session
 	ready   []plan.Step
 	proof   []plan.Step
+	written map[string][]action.State
 	left    map[string]bool // services of which a target stays as someone else left it
 	err     error
 }

@@ -52,7 +52,12 @@ func furnished(cat *catalog.Catalog, s catalog.Service, c page.Content, limit in
 // headers and a bare content type. One without has the twin too, for requests
 // that would rather have the other type.
 func (x *planner) response(s catalog.Service, p page.Page, limit int) (edge.Response, error) {
-	r := edge.Response{Status: p.Status, ContentType: p.ContentType, Body: string(p.Body), Mark: x.mark}
+	return responseOf(x.Catalog, s, p, page.Content{Until: x.req.Until, Mark: x.mark}, limit)
+}
+
+// responseOf is response for a page of any mark and end.
+func responseOf(cat *catalog.Catalog, s catalog.Service, p page.Page, c page.Content, limit int) (edge.Response, error) {
+	r := edge.Response{Status: p.Status, ContentType: p.ContentType, Body: string(p.Body), Mark: c.Mark}
 	if limit > 0 {
 		r.ContentType = p.ALBType()
 		return r, nil
@@ -64,7 +69,7 @@ func (x *planner) response(s catalog.Service, p page.Page, limit int) (edge.Resp
 	if other.Kind = catalog.API; s.Kind == catalog.API {
 		other.Kind = catalog.Web
 	}
-	twin, err := x.pageOf(other, limit)
+	twin, err := PageOf(cat, other, c, limit)
 	if err != nil {
 		return r, err
 	}

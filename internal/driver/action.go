@@ -35,6 +35,7 @@ type Instance struct {
 	Describer action.Describer
 	Marker    action.Marker
 	Requirer  action.Requirer
+	Renewer   Renewer
 }
 
 // Typed is what the author of a change writes: package action's Change with

@@ -27,7 +27,7 @@ const (
 // because of the contract: observing only reads, and an Apply that has
 // happened already does nothing.
 func guarded(in *Instance) *Instance {
-	out := *in
+	out := *in // what does no I/O stays as it is
 	if in.Change != nil {
 		out.Change = guardedChange{in.Change}
 	}

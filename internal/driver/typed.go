@@ -29,6 +29,9 @@ func instanceOf[F any](t Typed[F]) *Instance {
 	if m, ok := t.(TypedMarker[F]); ok {
 		in.Marker = untypedMarker[F]{m}
 	}
+	if r, ok := t.(TypedRenewer[F]); ok {
+		in.Renewer = untypedRenewer[F]{r}
+	}
 	in.Requirer, _ = t.(action.Requirer)
 	return in
 }

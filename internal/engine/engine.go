@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -56,7 +55,7 @@ type Engine struct {
 	now      func() time.Time
 	hook     func(string)
 
-	lock  *fileLock
+	lock  *store.FileLock
 	ctx   dbos.Context
 	slots chan struct{}
 
@@ -75,7 +74,7 @@ type Engine struct {
 // a person's wish to stop is a signal, and the death of the process is
 // survived.
 func Open(ctx context.Context, o Options) (*Engine, error) {
-	lock, err := tryLock(filepath.Join(o.Dir, "executor"))
+	lock, err := tryLock(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := e.launch(context.WithoutCancel(ctx)); err != nil {
 		return nil, errors.Join(&fault.Fault{Code: fault.Unavailable, Summary: "state file cannot be used", Err: err,
 			Detail: fmt.Sprintf("%s: %v. Nothing was changed by this command; a run that was begun stays recorded.", o.Store.Path(), err),
-			Try:    []string{"df -h " + o.Dir, "run the same command again: it carries on"}}, lock.release())
+			Try:    []string{"df -h " + o.Dir, "run the same command again: it carries on"}}, lock.Release())
 	}
 	return e, nil
 }
@@ -124,7 +123,7 @@ func (e *Engine) Close() error {
 	if err := dbos.Shutdown(e.ctx, unwind); err != nil {
 		return fmt.Errorf("runs under way: %w", err)
 	}
-	return e.lock.release()
+	return e.lock.Release()
 }
 
 // Busy tells whether a run is under way.

@@ -286,7 +286,8 @@ func (x *execution) skip(steps []plan.Step) error {
 
 // end records how the run ended and what becomes of its locks: a closing that
 // is done keeps them until it is opened; an opening that was undone gives them
-// back to the closing. A run that was stopped before anything was written is
+// back to the closing, and so does an extension however it ended: an opening
+// finds out by itself which page is up. A run that was stopped before anything was written is
 // undone, so that it holds no lock.
 func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, error) {
 	if status == run.Stopped && !x.prepared {
@@ -300,10 +301,14 @@ func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, er
 		x.hook("end")
 		release := (x.plan.Kind == plan.Open && status == run.Done) || (x.plan.Kind == plan.Close && status == run.Undone)
 		giveBack := ""
-		if x.plan.Kind == plan.Open && status == run.Undone {
+		if x.plan.Kind == plan.Extend || x.plan.Kind == plan.Open && status == run.Undone {
 			giveBack = x.plan.Closing
 		}
-		err := x.store.End(ctx, x.id, run.Event{Type: run.RunEnded, Data: run.Data{Status: status, Problem: x.withLeft(ctx, problem, status)}}, release, giveBack)
+		also, err := x.consequences(ctx, status)
+		if err != nil {
+			return status, err
+		}
+		err = x.store.End(ctx, x.id, run.Event{Type: run.RunEnded, Data: run.Data{Status: status, Problem: x.withLeft(ctx, problem, status)}}, release, giveBack, also...)
 		x.hook("ended")
 		return status, err
 	})

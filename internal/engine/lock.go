@@ -3,26 +3,25 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
+	"path/filepath"
+
+	"github.com/noren-dev/noren/internal/store"
 )
 
-// A fileLock is held by an open file: the kernel lets go of it when the
-// process dies, however it dies.
-type fileLock struct{ f *os.File }
+func lockPath(dir string) string { return filepath.Join(dir, "executor") }
 
-func tryLock(path string) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("executor's lock: %w", err)
+func tryLock(dir string) (*store.FileLock, error) {
+	l, err := store.TryLock(lockPath(dir))
+	switch {
+	case errors.Is(err, store.ErrHeld):
+		return nil, ErrBusy
+	case err != nil:
+		return nil, fmt.Errorf("executor's %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrBusy
-		}
-		return nil, errors.Join(err, f.Close())
-	}
-	return &fileLock{f}, nil
+	return l, nil
 }
 
-func (l *fileLock) release() error { return l.f.Close() }
+// Executed tells whether some process executes the runs of a state directory.
+// While it asks, Open may find the place taken; whoever follows a run tries
+// again a moment later.
+func Executed(dir string) (bool, error) { return store.Held(lockPath(dir)) }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func (x *execution) perform(ctx context.Context, s plan.Step) (outcome, error) {
 }
 
 func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance) (outcome, error) {
-	r, mark, err := x.receipt(ctx, s)
+	r, mark, err := x.receipt(ctx, s, false)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -148,7 +149,7 @@ func (x *execution) applied(s plan.Step, in *driver.Instance, m action.Mark, fro
 // has taken effect: "undone" is said of what customers see. Signals wait, since
 // nothing but the end follows.
 func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) {
-	r, mark, err := x.receipt(ctx, s)
+	r, mark, err := x.receipt(ctx, s, true)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -174,13 +175,22 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 
 // receipt returns the step's receipt and the mark that goes with it. A step
 // that undoes a closing's step carries the closing's mark, so that it is the
-// closing's mark that is taken away.
-func (x *execution) receipt(ctx context.Context, s plan.Step) (action.Receipt, action.Mark, error) {
+// closing's mark that is taken away; so does one that renews its page, so that
+// the mark alone tells how to get from what is there to what was there before
+// the closing. back is set where the step itself is being taken back.
+func (x *execution) receipt(ctx context.Context, s plan.Step, back bool) (action.Receipt, action.Mark, error) {
 	mine, err := x.store.Receipt(ctx, x.id, s.ID)
-	if err != nil || s.Undoes == "" {
+	if err != nil || s.Undoes == "" && s.Renews == "" {
 		return mine, action.Mark{Receipt: mine, Params: s.Params, Actor: x.actor}, err
 	}
-	theirs, err := x.store.Receipt(ctx, x.plan.Closing, s.Undoes)
+	theirs, err := x.store.Receipt(ctx, x.plan.Closing, cmp.Or(s.Undoes, s.Renews))
+	switch {
+	case mine.From.Equal(mine.To):
+	case s.Undoes != "", back:
+		theirs.To = mine.From
+	default:
+		theirs.To = mine.To
+	}
 	return mine, action.Mark{Receipt: theirs, Params: s.Params, Actor: x.actor}, err
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"encoding/base64"
+	"fmt"
 	"html/template"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type Data struct {
 	Refresh int          // seconds between reloads; 0: never
 	Cloth   bool         // whether to draw the decoration
 	Fine    bool         // whether to spend bytes on even lines and wider spacing
+	Late    template.JS  // says in our page that the time is past; "": nothing does
 	Long    bool         // whether a word is too long for a phone and must be broken
 }
 
@@ -28,6 +30,9 @@ type Block struct {
 	Title     string   // plain text
 	Lines     []string // the message, line by line
 	Back      *Back    // nil: unknown
+	// ID names the sentence of Back for Data.Late, and Late is what it says once
+	// the time is past.
+	ID, Late string
 }
 
 // A Back is the sentence that says when the service is expected back. Clock is
@@ -79,6 +84,7 @@ func (c Content) data() (Data, error) {
 		if err != nil {
 			return Data{}, err
 		}
+		b.ID = string(rune('a' + len(d.Blocks)))
 		d.Blocks = append(d.Blocks, b)
 	}
 	if d.Contact, err = link(c.Contact); err != nil {
@@ -121,7 +127,7 @@ func (c Content) block(tag string, until time.Time) (Block, error) {
 	if until.IsZero() {
 		message += v.unknown
 	}
-	b := Block{Lang: tag, Dir: direction(tag), Title: text(c.Title, tag, v.title)}
+	b := Block{Lang: tag, Dir: direction(tag), Title: text(c.Title, tag, v.title), Late: v.late}
 	message = text(c.Message, tag, message)
 	if err := checkText(tag, b.Title, message); err != nil {
 		return Block{}, err
@@ -131,6 +137,21 @@ func (c Content) block(tag string, until time.Time) (Block, error) {
 		b.Back = &Back{v.before, until.Format(v.date), until.UTC().Format("2006-01-02T15:04Z"), v.after}
 	}
 	return b, nil
+}
+
+// late is the script that says, once the time is past, that it takes longer: as
+// the page is loaded, which it is again at every refresh.
+func (d Data) late() template.JS {
+	var says []string
+	for _, b := range d.Blocks {
+		if b.Back != nil && len(b.ID) == 1 && b.ID <= "s" {
+			says = append(says, fmt.Sprintf("%s.innerText=%q", b.ID, b.Late))
+		}
+	}
+	if len(says) == 0 {
+		return ""
+	}
+	return template.JS("new Date>new Date(t.dateTime)&&(" + strings.Join(says, ",") + ")")
 }
 
 func direction(tag string) string {

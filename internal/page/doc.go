@@ -12,7 +12,9 @@
 //  1. the logo
 //  2. the cloth, our decoration
 //  3. the refresh, every 60 s unless the user says otherwise
-//  4. finer spacing and even lines
+//  4. the word that it is late, which a script puts in the place of a time that
+//     is past
+//  5. finer spacing and even lines
 //
 // and [Page].Notes names each that was left out. No text is ever shortened.
 //

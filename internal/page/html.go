@@ -62,6 +62,7 @@ func furnish(d Data, logo template.URL, refresh, budget int) (body []byte, notes
 		{"logo", logo != "", func(d *Data) { d.Logo = logo }},
 		{"cloth", true, func(d *Data) { d.Cloth = true }},
 		{"refresh", refresh > 0, func(d *Data) { d.Refresh = refresh }},
+		{"word that it is late", d.late() != "", func(d *Data) { d.Late = d.late() }},
 		{"fine spacing", true, func(d *Data) { d.Fine = true }},
 	}
 	for _, extra := range extras {

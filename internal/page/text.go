@@ -13,6 +13,7 @@ type voice struct {
 	date    string // layout of the time shown
 	before  string // what stands before and after the time
 	after   string
+	late    string // once that time is past; "" where noren has no words
 }
 
 // voiceOf returns the voice for a language tag. A language that noren does not
@@ -27,6 +28,7 @@ func voiceOf(tag string) voice {
 			unknown: "再開までしばらくお待ちください。",
 			date:    "1月2日 15:04 MST",
 			after:   " ごろ再開する予定です。",
+			late:    "再開が遅れています。",
 		}
 	case "en":
 		return voice{
@@ -36,6 +38,7 @@ func voiceOf(tag string) voice {
 			date:    "Jan 2, 15:04 MST",
 			before:  "We’ll be back around ",
 			after:   ".",
+			late:    "Taking longer than planned.",
 		}
 	default:
 		if direction(tag) == "rtl" { // isolated, or its parts change places

@@ -17,9 +17,11 @@ type TakingBack struct {
 
 // Opening returns the changes that take back what a closing did: its receipts
 // in reverse, each with its states exchanged. Receipts of changes that changed
-// nothing are left out.
-func Opening(closing *Plan, receipts []action.Receipt) TakingBack {
+// nothing are left out. Where extensions have changed a target further, it is
+// taken back from what they left, to what was there before the closing.
+func Opening(closing *Plan, receipts []action.Receipt, extensions ...Extended) TakingBack {
 	var back TakingBack
+	written := Written(receipts, extensions...)
 	byStep := map[string]action.Receipt{}
 	for _, r := range receipts {
 		byStep[r.Step] = r
@@ -30,6 +32,7 @@ func Opening(closing *Plan, receipts []action.Receipt) TakingBack {
 			if !ok || r.From.Equal(r.To) {
 				continue
 			}
+			r.To = written[s.ID][len(written[s.ID])-1]
 			switch stage.Name {
 			case StagePause:
 				back.Resume = append(back.Resume, undoing(s, r, "Resume automated sync of "))

@@ -19,15 +19,16 @@ import (
 
 // Version is the version of the plan format, raised when an older noren could
 // not execute a plan rightly.
-const Version = 1
+const Version = 2
 
 // A Kind is what a plan is for.
 type Kind string
 
 // The kinds of plan.
 const (
-	Close Kind = "close"
-	Open  Kind = "open"
+	Close  Kind = "close"
+	Open   Kind = "open"
+	Extend Kind = "extend" // moves the end of a closing
 )
 
 // A Plan is a run before it happens.
@@ -43,18 +44,20 @@ type Plan struct {
 	Locks []string `json:"locks"`
 	// Until is when the work is expected to end, zero if nobody said. Zone is
 	// the IANA name in which people are told of times.
-	Until  time.Time `json:"until,omitzero"`
-	Zone   string    `json:"zone"`
-	Reason string    `json:"reason,omitempty"`
-	// Mark is the token in this closing's pages.
+	Until time.Time `json:"until,omitzero"`
+	// AutoOpen lets a keeper open at the end, once the application is ready.
+	AutoOpen bool   `json:"autoOpen,omitempty"`
+	Zone     string `json:"zone"`
+	Reason   string `json:"reason,omitempty"`
+	// Mark is the token in this plan's pages.
 	Mark string `json:"mark"`
 	// Pass lets staff through while closed. It is kept with the plan in the
 	// state file and never printed but on request.
 	Pass string `json:"pass,omitempty"`
-	// Holder is the run from which an Open plan takes over the locks: the
-	// closing, or an opening of it that did not end well.
+	// Holder is the run from which an Open or Extend plan takes over the locks:
+	// the closing, or an opening of it that did not end well.
 	Holder string `json:"holder,omitempty"`
-	// Closing is the run that an Open plan undoes.
+	// Closing is the run that an Open plan undoes and an Extend plan extends.
 	Closing string `json:"closing,omitempty"`
 	// OnFailure is what to do when a step fails and nobody is there to ask.
 	OnFailure OnFailure       `json:"onFailure"`
@@ -178,11 +181,13 @@ type Stage struct {
 type StageName string
 
 // The stages. A closing checks, pauses, closes, proves and brings to rest; an
-// opening starts, is ready, opens, resumes, settles and proves.
+// opening starts, is ready, opens, resumes, settles and proves; an extension renews
+// and proves.
 const (
 	StageCheck  StageName = "check"  // nothing has been written yet
 	StagePause  StageName = "pause"  // GitOps must not revert what follows
 	StageClose  StageName = "close"  // the page goes up
+	StageRenew  StageName = "renew"  // the page tells the new end
 	StageProve  StageName = "prove"  // seen from outside
 	StageRest   StageName = "rest"   // what works behind the doors stops
 	StageStart  StageName = "start"  // and works again
@@ -207,7 +212,10 @@ type Step struct {
 	From action.State `json:"from,omitzero"`
 	To   action.State `json:"to,omitzero"`
 	// Undoes is set where a change takes back that step of the closing run.
-	Undoes      string             `json:"undoes,omitempty"`
+	Undoes string `json:"undoes,omitempty"`
+	// Renews is set where a change gives that step of the closing run another
+	// page: what the closing will be taken back from.
+	Renews      string             `json:"renews,omitempty"`
 	Description action.Description `json:"description,omitzero"`
 	// Patience is how long to wait for a check to pass or a change to settle.
 	Patience time.Duration `json:"patience,omitempty"`

@@ -63,6 +63,7 @@ const (
 	StepStranded Type = "step.stranded"
 	Signalled    Type = "signal.received"
 	Extended     Type = "run.extended"
+	Reminded     Type = "run.reminded" // a person was told of a closing that is done
 )
 
 // An Event is one thing that happened in a run. Seq numbers all events of a
@@ -80,17 +81,24 @@ type Event struct {
 
 // Data is what an event tells; which fields are set depends on its type.
 type Data struct {
-	Stage    plan.StageName  `json:"stage,omitempty"`
-	Status   Status          `json:"status,omitempty"`
-	Actor    string          `json:"actor,omitempty"`
-	Digest   string          `json:"digest,omitempty"`
-	Text     string          `json:"text,omitempty"`
-	Verdict  *action.Verdict `json:"verdict,omitempty"`
-	Problem  *Problem        `json:"problem,omitempty"`
-	Signal   Signal          `json:"signal,omitempty"`
-	Until    time.Time       `json:"until,omitzero"`
-	Nothing  bool            `json:"nothing,omitempty"` // the step found nothing to change
-	Attempts int             `json:"attempts,omitempty"`
+	Stage   plan.StageName  `json:"stage,omitempty"`
+	Status  Status          `json:"status,omitempty"`
+	Actor   string          `json:"actor,omitempty"`
+	Digest  string          `json:"digest,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	Verdict *action.Verdict `json:"verdict,omitempty"`
+	Problem *Problem        `json:"problem,omitempty"`
+	Signal  Signal          `json:"signal,omitempty"`
+	// Until, From and By are of an extension: the end it gives, the end it
+	// moves, and the run that did so; Services are those it is about.
+	Until    time.Time     `json:"until,omitzero"`
+	From     time.Time     `json:"from,omitzero"`
+	By       string        `json:"by,omitempty"`
+	Services []string      `json:"services,omitempty"`
+	Topic    Topic         `json:"topic,omitempty"`   // of a reminder
+	Offset   time.Duration `json:"offset,omitempty"`  // of a reminder: of its moment from the end, negative before it
+	Nothing  bool          `json:"nothing,omitempty"` // the step found nothing to change
+	Attempts int           `json:"attempts,omitempty"`
 }
 
 // A Signal is what a person tells a run.
@@ -141,13 +149,19 @@ type Run struct {
 	Started time.Time
 	Ended   time.Time
 	Stage   plan.StageName
-	Until   time.Time // of the plan, or as extended
-	Steps   map[string]*Step
-	Problem *Problem // why the run waits, takes back, or ended as it did
+	// Until is the end of the plan or, as extended, the last of its services'.
+	Until time.Time
+	// Extensions moved the end, oldest first.
+	Extensions []Extension
+	// Reminders are what people were told of the closing, oldest first.
+	Reminders []Reminder
+	Steps     map[string]*Step
+	Problem   *Problem // why the run waits, takes back, or ended as it did
 	// Ending is undo or stop once the run was told so, or decided so: nothing
 	// but the end follows, also after a crash.
 	Ending Signal
-	Last   int64 // seq of the last event folded
+	Last   int64     // seq of the last event folded
+	LastAt time.Time // its time
 }
 
 // A Step is what happened to one step of the plan.
@@ -192,8 +206,8 @@ func (r *Run) Fold(e Event) {
 	if e.Run != r.ID || e.Seq <= r.Last {
 		return
 	}
-	r.Last = e.Seq
-	if r.Status.Ended() && e.Type != Extended {
+	r.Last, r.LastAt = e.Seq, e.At
+	if r.Status.Ended() && e.Type != Extended && e.Type != Reminded {
 		return // a closing that is done may still be extended, nothing else
 	}
 	if e.Step != "" {
@@ -222,7 +236,9 @@ func (r *Run) Fold(e Event) {
 			r.Ending = s
 		}
 	case Extended:
-		r.Until = e.Data.Until
+		r.extended(e)
+	case Reminded:
+		r.reminded(e)
 	case RunEnded:
 		r.Status, r.Ended = e.Data.Status, e.At
 		if e.Data.Problem != nil {

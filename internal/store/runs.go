@@ -91,8 +91,9 @@ func takeLock(ctx context.Context, tx *sql.Tx, want Lock, from string) error {
 
 // End records that a run has ended, and what becomes of its locks: released,
 // given back to the run named, or kept by the run (""). Signals that came too
-// late are acknowledged as such. Ending a run that has ended does nothing.
-func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, giveBack string) error {
+// late are acknowledged as such. also are events of other runs that this one's
+// end brings about. Ending a run that has ended does nothing.
+func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, giveBack string, also ...run.Event) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
 		first, err := changed(tx.ExecContext(ctx, `UPDATE runs SET ended = ? WHERE id = ? AND ended = ''`, stamp(s.now()), id))
 		if err != nil || !first {
@@ -119,10 +120,21 @@ func (s *Store) End(ctx context.Context, id string, e run.Event, release bool, g
 				return err
 			}
 		}
-		e.Run, e.At = id, s.now()
-		_, err = appendEvent(ctx, tx, e)
-		return err
+		e.Run = id
+		for _, e := range append(also[:len(also):len(also)], e) {
+			e.At = s.now()
+			if _, err := appendEvent(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+// On lists the ids of the runs of a kind that are about a closing, in the order
+// in which they were made.
+func (s *Store) On(ctx context.Context, closing string, k plan.Kind) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE kind = ? AND plan ->> '$.closing' = ? ORDER BY rowid`, string(k), closing)
 }
 
 // Run reads a run with everything that has happened to it.

@@ -185,7 +185,7 @@ func (m *model) View() tea.View {
 	}
 	var b strings.Builder
 	r := m.run
-	verb := map[plan.Kind]string{plan.Close: "Closing", plan.Open: "Opening"}[r.Plan.Kind]
+	verb := map[plan.Kind]string{plan.Close: "Closing", plan.Extend: "Extending", plan.Open: "Opening"}[r.Plan.Kind]
 	fmt.Fprintf(&b, "%s in %s  %s  %s\n\n", bold(verb), bold(r.Plan.Environment.Name), faint(r.ID), faint(m.elapsed()))
 	room := max(4, m.height-8-2*len(r.Plan.Stages))
 	for _, stage := range r.Plan.Stages {

@@ -44,16 +44,7 @@ func (h Human) Closing(c *control.Closing, now time.Time) {
 	h.print("\n")
 	h.stages(p)
 	h.foot(p)
-	for _, page := range c.Pages {
-		size := fmt.Sprintf("%d bytes", len(page.Page.Body))
-		if page.Limit > 0 {
-			size = fmt.Sprintf("%d of %d bytes", len(page.Page.Body), page.Limit)
-		}
-		h.print("  page of %s: %s, %s\n", page.Service, page.Page.ContentType, size)
-		for _, n := range page.Page.Notes {
-			h.print("    %s\n", faint(n))
-		}
-	}
+	h.pages(c.Pages)
 	h.print("\n")
 }
 
@@ -85,8 +76,11 @@ func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
 	if !p.Until.IsZero() {
 		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), spell(p.Until.Sub(now)))
 	}
-	if p.Closing != "" {
+	switch p.Kind {
+	case plan.Open:
 		h.print("  takes back run %s\n", p.Closing)
+	case plan.Extend:
+		h.print("  moves the end of run %s\n", p.Closing)
 	}
 	h.print("\n")
 }
@@ -243,6 +237,10 @@ func Line(e run.Event, r *run.Run) string {
 		return yellow("waiting for a person: noren retry, skip, undo or stop " + r.ID)
 	case run.RunUndoing:
 		return yellow("going back")
+	case run.Extended:
+		return fmt.Sprintf("end moved to %s by %s, run %s", Human{}.clock(e.Data.Until, r.Plan.Zone), e.Data.Actor, e.Data.By)
+	case run.Reminded:
+		return faint("told: " + e.Data.Text)
 	}
 	return ""
 }
@@ -283,6 +281,9 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 			h.print("  staff pass with the header or cookie that this prints: noren status --pass\n")
 		}
 		h.print("  open again:  noren open --env %s\n", env)
+	case r.Status == run.Done && r.Plan.Kind == plan.Extend:
+		h.print("\n%s %s in %s%s.\n", green("Extended:"), names, env, took)
+		h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
 	case r.Status == run.Done:
 		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
 	case r.Status == run.Undone:
@@ -331,6 +332,8 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		default:
 			h.print("    %s\n", faint("no end was given"))
 		}
+		h.opens(c)
+		h.extended(c)
 		if c.Reason != "" {
 			h.print("    %s\n", faint("because: "+oneLine(c.Reason)))
 		}
@@ -344,6 +347,7 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 			h.print("    %s  %s\n", w.Target, faint("at rest"))
 		}
 	}
+	h.kept(closed)
 	for _, r := range unfinished {
 		h.print("%s run %s is %s: noren resume %s\n", yellow("unfinished:"), r.ID, r.Status, r.ID)
 	}
@@ -370,6 +374,8 @@ func state(r *run.Run) string {
 		return yellow("closed")
 	case !r.Status.Ended() && r.Plan.Kind == plan.Close:
 		return cyan("closing")
+	case !r.Status.Ended() && r.Plan.Kind == plan.Extend:
+		return cyan("closed, extending")
 	case !r.Status.Ended():
 		return cyan("opening")
 	default:

@@ -63,9 +63,16 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ ti
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
-			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "workloads": c.Workloads, "overdueSeconds": int(c.Overdue.Seconds())}
+			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "workloads": c.Workloads, "overdueSeconds": int(c.Overdue.Seconds()),
+			"autoOpen": c.AutoOpen, "keeper": c.Keeper}
 		if !c.Until.IsZero() {
 			m["until"] = c.Until
+		}
+		if c.Extension != nil {
+			m["extended"] = c.Extension
+		}
+		if c.Trouble != nil {
+			m["trouble"] = map[string]any{"run": c.Trouble.ID, "status": c.Trouble.Status, "by": c.Trouble.Actor, "until": c.Trouble.Plan.Until}
 		}
 		services = append(services, m)
 	}

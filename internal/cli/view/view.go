@@ -8,6 +8,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/keeper"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 )
@@ -17,6 +18,8 @@ import (
 type View interface {
 	// Closing shows a plan to close, in full.
 	Closing(c *control.Closing, now time.Time)
+	// Extension shows a plan to extend, in full.
+	Extension(c *control.Closing, now time.Time)
 	// Opening shows a plan to open, in full.
 	Opening(p *plan.Plan, now time.Time)
 	// Event reports one thing that happened in a run, with the run after it.
@@ -25,6 +28,8 @@ type View interface {
 	Ended(r *run.Run, now time.Time)
 	// Status shows what is closed and which runs have not ended.
 	Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time)
+	// Reminder tells what a keeper has to tell of a closing.
+	Reminder(r keeper.Reminder)
 	// Sights answers who sees what.
 	Sights(request string, sights []control.Sight)
 	// Checked shows what check found, a line for each service.

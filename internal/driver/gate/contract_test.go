@@ -33,6 +33,54 @@ func TestClosedByAnotherRun(t *testing.T) {
 	}
 }
 
+// TestRenewedContract runs a closed door that gets another page against it.
+func TestRenewedContract(t *testing.T) {
+	h := harness()
+	fresh := h.New
+	h.New = func(t testing.TB) actiontest.Target {
+		target := fresh(t)
+		from, err := target.Change.Observe(t.Context())
+		if err == nil {
+			var to action.State
+			if to, err = target.Change.Propose(from); err == nil {
+				err = target.Change.Apply(t.Context(), from, to)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		target.Change = renewal{target.Change, closedDoor(t, target.Change)}
+		bare := target.Marked
+		target.Marked = func(m action.Mark) action.Change { return renewal{bare(m), target.Change.(renewal).to} }
+		return target
+	}
+	actiontest.Exercise(t, h)
+}
+
+// A renewal proposes another page on a door that is closed.
+type renewal struct {
+	action.Change
+	to action.State
+}
+
+func (r renewal) Propose(action.State) (action.State, error) { return r.to, nil }
+
+// closedDoor is the state of a closed door with another page.
+func closedDoor(t testing.TB, c action.Change) action.State {
+	t.Helper()
+	now, err := c.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := driver.Bare[DoorState](&closeChange{client: &client{}, params: CloseParams{Door: "web", Closing: closingOf("ours")}})
+	page := closingOf("later").Page
+	to, err := in.Renewer.Renew(now, page, []string{closingOf("ours").Page.Mark})
+	if err != nil || to.Equal(now) {
+		t.Fatalf("renewed to %s: %v", to.Fields, err)
+	}
+	return to
+}
+
 func harness() actiontest.Harness {
 	return actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 		s := startServer(t)

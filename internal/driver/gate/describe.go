@@ -21,6 +21,9 @@ func (d *closeChange) Describe(from, to *DoorState) action.Description {
 	switch {
 	case to == nil || to.Closing == nil:
 		out.Line = fmt.Sprintf("Open door %s: customers reach the application", d.params.Door)
+	case from != nil && from.Closing != nil:
+		p := to.Closing.Page
+		out.Line = fmt.Sprintf("Renew the page of door %s, which stays closed (%s, %d bytes)", d.params.Door, p.ContentType, len(p.Body))
 	default:
 		p := to.Closing.Page
 		out.Line = fmt.Sprintf("Close door %s: %s with %d (%s, %d bytes)", d.params.Door, shut(*to.Closing), p.Status, p.ContentType, len(p.Body))

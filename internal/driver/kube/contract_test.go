@@ -157,6 +157,12 @@ func TestPatchKeepsTheContract(t *testing.T) {
 }
 
 func patchTarget(t testing.TB, ing *networkingv1.Ingress) actiontest.Target {
+	target, _ := patchOn(t, ing)
+	return target
+}
+
+// patchOn is also the change itself.
+func patchOn(t testing.TB, ing *networkingv1.Ingress) (actiontest.Target, driver.Typed[Patched]) {
 	c, w, namespace := connectTest(t)
 	api := c.client.Typed.NetworkingV1().Ingresses(namespace)
 	_, err := api.Create(t.Context(), ing, metav1.CreateOptions{})
@@ -199,7 +205,7 @@ func patchTarget(t testing.TB, ing *networkingv1.Ingress) actiontest.Target {
 			return theirPart(got)
 		},
 		LoseNextAnswer: w.loseNext, Writes: w.count,
-	}
+	}, p
 }
 
 // theirPart is all of an Ingress that is not noren's.

@@ -29,6 +29,13 @@ func encodeMark(m action.Mark) (string, error) {
 	return text, nil
 }
 
+// takesAway tells whether to reach a state is to take the mark's change back:
+// then the mark goes, too.
+func takesAway[F any](m action.Mark, to *F) bool {
+	var from F
+	return !m.Receipt.From.IsZero() && json.Unmarshal(m.Receipt.From.Fields, &from) == nil && same(&from, to)
+}
+
 // createdByUs tells whether noren created an Ingress.
 func createdByUs(ing *networkingv1.Ingress) bool {
 	return ing.Labels[ManagedBy] == kubeclient.FieldManager

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,7 +72,8 @@ func (o *overlay) Requires() []action.Permission {
 		return action.Permission{System: Name, Verb: verb, Resource: ingresses, Namespace: o.p.Namespace, Why: why}
 	}
 	return append(eventPermissions(o.p.Members),
-		own("get", "see whether the page is up"), own("create", "put the page up"), own("delete", "take the page down"))
+		own("get", "see whether the page is up"), own("create", "put the page up"), own("delete", "take the page down"),
+		own("patch", "renew the page when the closing is extended"))
 }
 
 // Observe takes an Ingress under deletion for gone: the controller does, too
@@ -127,8 +129,42 @@ func (o *overlay) Apply(ctx context.Context, from, to *Overlay) error {
 		}
 		return o.create(ctx, to)
 	default:
-		return fmt.Errorf("%s: an overlay is created or deleted, never changed in place; make a new plan", o.name())
+		return o.change(ctx, ing, from, to)
 	}
+}
+
+// change brings the object to a state with other annotations, in place. The
+// server refuses unless it is exactly the object that was read: whatever else
+// was written meanwhile, the next try reads it.
+func (o *overlay) change(ctx context.Context, ing *networkingv1.Ingress, from, to *Overlay) error {
+	if !same(&Overlay{Labels: from.Labels, Spec: from.Spec}, &Overlay{Labels: to.Labels, Spec: to.Spec}) {
+		return fmt.Errorf("%s: only the annotations of an overlay are changed in place; make a new plan", o.name())
+	}
+	annotations := maps.Clone(to.Annotations)
+	if o.mark != nil && !takesAway(*o.mark, to) {
+		raw, err := encodeMark(*o.mark)
+		if err != nil {
+			return err
+		}
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[MarkAnnotation] = raw
+	}
+	p := &kubeclient.Patch{}
+	p.Test("/metadata/uid", ing.UID).Test("/metadata/resourceVersion", ing.ResourceVersion)
+	keys := map[string]string{}
+	maps.Copy(keys, annotations)
+	maps.Copy(keys, from.Annotations)
+	keys[MarkAnnotation] = ""
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		move(p, kubeclient.Annotation(key), lookUp(ing.Annotations, key), lookUp(annotations, key))
+	}
+	body, err := p.JSON()
+	if err != nil {
+		return err
+	}
+	return o.conn.patchIngress(ctx, o.p.Namespace, o.p.Name, body)
 }
 
 func (o *overlay) create(ctx context.Context, to *Overlay) error {
@@ -185,7 +221,11 @@ func (o *overlay) Settled(ctx context.Context, want *Overlay) (action.Verdict, e
 	if ing == nil || ing.DeletionTimestamp != nil {
 		return action.Verdict{Summary: o.name() + " does not exist", Findings: []string{"someone deleted it since"}}, nil
 	}
-	failures, err := o.conn.failures(ctx, spokesmen(o.p.Namespace+"/"+o.p.Name, o.p.Members), ing.CreationTimestamp.Time)
+	since := ing.CreationTimestamp.Time
+	if changed := writtenAt(ing); changed.After(since) {
+		since = changed
+	}
+	failures, err := o.conn.failures(ctx, spokesmen(o.p.Namespace+"/"+o.p.Name, o.p.Members), since)
 	if err != nil {
 		return action.Verdict{}, err
 	}
@@ -219,6 +259,8 @@ func (o *overlay) Describe(from, to *Overlay) action.Description {
 		d.Line = "create " + o.name()
 	case from != nil && to == nil:
 		d.Line = "delete " + o.name()
+	case !same(from, to):
+		d.Line = "renew the page on " + o.name()
 	default:
 		d.Line = "leave " + o.name() + " as it is"
 	}

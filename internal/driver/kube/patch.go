@@ -190,12 +190,17 @@ func sameReceipt(raw string, r action.Receipt) bool {
 }
 
 func (c *patch) write(ctx context.Context, body []byte) error {
-	_, err := c.conn.client.Typed.NetworkingV1().Ingresses(c.p.Namespace).
-		Patch(ctx, c.p.Name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: kubeclient.FieldManager})
-	err = kubeclient.Classify(err, "patch "+c.name())
+	return c.conn.patchIngress(ctx, c.p.Namespace, c.p.Name, body)
+}
+
+// patchIngress sends a JSON Patch. One whose tests fail wrote nothing: the
+// object changed between the read and the write, the next try reads again, and
+// knows whether it is drift.
+func (c *conn) patchIngress(ctx context.Context, namespace, name string, body []byte) error {
+	_, err := c.client.Typed.NetworkingV1().Ingresses(namespace).
+		Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: kubeclient.FieldManager})
+	err = kubeclient.Classify(err, "patch ingress "+namespace+"/"+name)
 	if errors.Is(err, kubeclient.ErrTestFailed) {
-		// The object changed between the read and the write. Nothing was
-		// written: the next try reads again, and knows whether it is drift.
 		return fmt.Errorf("%w: %w", action.ErrUnavailable, err)
 	}
 	return err
@@ -228,7 +233,7 @@ func (c *patch) annotationsOf(to *Patched) (map[string]string, error) {
 	if out == nil {
 		out = map[string]string{}
 	}
-	if len(to.Rules) > 0 && c.mark != nil {
+	if len(to.Rules) > 0 && c.mark != nil && !takesAway(*c.mark, to) {
 		raw, err := encodeMark(*c.mark)
 		if err != nil {
 			return nil, err
@@ -265,8 +270,12 @@ func move(p *kubeclient.Patch, path string, from, to *string) {
 }
 
 // moveRules takes out the rules that are ours, each tested by value at its
-// place, last first, and inserts those of the state to at the head.
+// place, last first, and inserts those of the state to at the head. Where they
+// are the same, the page alone is renewed, and they stay where they are.
 func (c *patch) moveRules(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Patched) {
+	if same(&Patched{Rules: c.stateOf(ing).Rules}, &Patched{Rules: to.Rules}) {
+		return
+	}
 	for i, r := range slices.Backward(ing.Spec.Rules) {
 		if c.p.ours(r) {
 			at := kubeclient.Pointer("spec", "rules", strconv.Itoa(i))
@@ -323,6 +332,8 @@ func (c *patch) Describe(from, to *Patched) action.Description {
 		}
 	case gone > put:
 		d.Line = "take noren's rules out of " + c.name()
+	case !same(from, to):
+		d.Line = "renew the page on " + c.name()
 	default:
 		d.Line = "leave " + c.name() + " as it is"
 	}

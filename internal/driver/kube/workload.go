@@ -212,7 +212,7 @@ func (w *cronJob) Rest(ctx context.Context) (*driver.Resting, error) {
 		r.Notes = append(r.Notes, driver.Note{Text: s.name() + " is suspended already and stays so, also after opening."})
 	}
 	if active, _, _ := unstructured.NestedSlice(u.Object, "status", "active"); len(active) > 0 {
-		r.Notes = append(r.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("%d Jobs of %s are running: noren waits for their end, and goes back if that takes too long.", len(active), s.name())})
+		r.Notes = append(r.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("%d Jobs of %s are running: their end is waited for, and if that takes too long everything is put back.", len(active), s.name())})
 	}
 	return r, nil
 }

@@ -1,0 +1,362 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/page"
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
+)
+
+// An ExtendRequest is what a person asks for who needs more time.
+type ExtendRequest struct {
+	Environment string    // "" for every environment in which something is closed
+	Services    []string  // none: all that are closed
+	Until       time.Time // the new end
+	Reason      string
+	// Shorten lets the new end be before the present one.
+	Shorten   bool
+	OnFailure plan.OnFailure
+}
+
+// PlanExtend compiles one plan for each closing that holds the services asked
+// for: it gives customers a page with the new end, and moves the end of the
+// closing once that page is proved. Services that end then already are left
+// out; if all do, there is no plan. It writes nothing.
+//
+// The texts of the page are the catalog's as they are now; the door is the one
+// that was closed.
+func (c *Control) PlanExtend(ctx context.Context, req ExtendRequest) ([]*Closing, error) {
+	closed, err := c.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := pick(closed, OpenRequest{Environment: req.Environment, Services: req.Services})
+	if err != nil {
+		return nil, err
+	}
+	if len(wanted) == 0 {
+		return nil, &fault.Fault{Code: fault.NotFound, Summary: "nothing is closed",
+			Detail: fmt.Sprintf("No run of noren holds anything closed%s: there is no end to move.", in(req.Environment)), Try: []string{"noren status"}}
+	}
+	var errs []error
+	byRun := map[string][]ClosedService{}
+	for _, s := range wanted {
+		errs = append(errs, c.movable(s, req))
+		if !s.Until.Equal(req.Until) {
+			byRun[s.Run.ID] = append(byRun[s.Run.ID], s)
+		}
+	}
+	if err := joined(errs); err != nil {
+		return nil, err
+	}
+	var plans []*Closing
+	for _, id := range slices.Sorted(maps.Keys(byRun)) {
+		p, err := c.planExtend(ctx, byRun[id], req)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// movable refuses an end that cannot be meant, and a service that is half open.
+func (c *Control) movable(s ClosedService, req ExtendRequest) error {
+	clock := func(t time.Time) string {
+		if zone, err := time.LoadLocation(s.Closing.Plan.Zone); err == nil {
+			t = t.In(zone)
+		}
+		return t.Format("2006-01-02 15:04 MST")
+	}
+	switch {
+	case s.Run.Plan.Kind == plan.Open:
+		return &fault.Fault{Code: fault.Locked, Summary: "service is half open",
+			Detail: fmt.Sprintf("Run %s, started by %s, began to open %s and was %s: an end cannot be moved any more.", s.Run.ID, s.Run.Actor, s.Service, s.Run.Status),
+			Try:    []string{"noren open " + s.Service + " --env " + s.Environment}}
+	case !req.Until.After(c.Now()):
+		return &fault.Fault{Code: fault.Invalid, Summary: "end is in the past", Detail: fmt.Sprintf("%s has passed. To open now: noren open.", clock(req.Until))}
+	case !s.Until.IsZero() && req.Until.Before(s.Until) && !req.Shorten:
+		return &fault.Fault{Code: fault.Invalid, Summary: "end is before the present one",
+			Detail: fmt.Sprintf("%s in %s is closed until %s, and %s is before that. --for counts from now on.", s.Service, s.Environment, clock(s.Until), clock(req.Until)),
+			Try:    []string{"--shorten     # if it is meant to end sooner"}}
+	}
+	return nil
+}
+
+// An extender compiles the extension of some services of one closing.
+type extender struct {
+	*Control
+	req     ExtendRequest
+	plan    *plan.Plan
+	session *driver.Session
+	closing *run.Run
+	catalog []catalog.Service
+	marks   []string // of the pages that may be up, oldest first
+	written map[string][]action.State
+	pages   []ServicePage
+}
+
+func (c *Control) planExtend(ctx context.Context, services []ClosedService, req ExtendRequest) (*Closing, error) {
+	closing, receipts, err := c.closingOf(ctx, services[0].Run)
+	if err != nil {
+		return nil, err
+	}
+	extensions, marks, err := c.extensions(ctx, closing)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan.Plan{Version: plan.Version, Kind: plan.Extend, Environment: closing.Plan.Environment, Until: req.Until, AutoOpen: closing.Plan.AutoOpen,
+		Zone: closing.Plan.Zone, Reason: req.Reason, Mark: token(len(closing.Plan.Mark)), Pass: closing.Plan.Pass, Holder: services[0].Run.ID,
+		Closing: closing.ID, OnFailure: req.OnFailure}
+	x := &extender{Control: c, req: req, plan: p, session: c.session(p.Environment), closing: closing, marks: marks,
+		written: plan.Written(receipts, extensions...)}
+	var names []string
+	for _, s := range services {
+		names = append(names, s.Service)
+	}
+	if x.catalog, err = c.Catalog.Services(p.Environment.Name, names...); err != nil {
+		return nil, err
+	}
+	var renew, prove []plan.Step
+	for _, s := range services {
+		steps, proofs, err := x.service(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		renew, prove = append(renew, steps...), append(prove, proofs...)
+	}
+	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove})
+	return &Closing{Plan: c.hurried(p), Pages: x.pages}, nil
+}
+
+// extensions are those of a closing that were not undone, and the marks of all
+// pages that it may show.
+func (c *Control) extensions(ctx context.Context, closing *run.Run) ([]plan.Extended, []string, error) {
+	marks := []string{closing.Plan.Mark}
+	ids, err := c.store.On(ctx, closing.ID, plan.Extend)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []plan.Extended
+	for _, id := range ids {
+		r, err := c.store.Run(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		marks = append(marks, r.Plan.Mark)
+		if r.Status == run.Undone {
+			continue
+		}
+		receipts, err := c.store.Receipts(ctx, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, plan.Extended{Plan: r.Plan, Receipts: receipts})
+	}
+	return all, marks, nil
+}
+
+// service renews the page of one service, or nothing where it does not tell
+// when the service opens.
+func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove []plan.Step, err error) {
+	full := s.Closing.Plan.Services[slices.IndexFunc(s.Closing.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
+	full.Entrances = s.Entrances
+	x.plan.Services = append(x.plan.Services, full)
+	limits := map[string]int{}
+	for _, e := range s.Entrances {
+		x.plan.Locks = append(x.plan.Locks, e.Target)
+		limits[e.Target] = x.limit(s.Service, e)
+	}
+	if len(s.Entrances) == 0 { // nothing but workloads: there is no page
+		return nil, nil, nil
+	}
+	up := s.Closing.Plan.Mark
+	changed := false
+	for _, step := range x.closes(s.Service) {
+		in, err := x.session.Action(ctx, step.Action, step.Params)
+		if err != nil {
+			return nil, nil, err
+		}
+		if in.Renewer == nil {
+			continue // a part of the curtain that shows no page, or none that can change
+		}
+		page, err := x.page(s.Service, x.plan.Mark, limits[step.Track])
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := x.renew(ctx, in, step, page, limits[step.Track])
+		if err != nil {
+			return nil, nil, err
+		}
+		if r.mark == "" {
+			continue // a part of the curtain that shows no page
+		}
+		up, changed = r.mark, changed || r.changed
+		renew = append(renew, r.step)
+	}
+	switch {
+	case changed:
+		up = x.plan.Mark
+	case len(renew) == 0:
+		x.plan.AddNote(driver.Note{Warn: true, Text: "The page of " + s.Service + " cannot be changed while its door is closed: it goes on telling the end that it told before."}, s.Entrances[0].Target)
+	default:
+		renew = nil
+		x.plan.AddNote(driver.Note{Text: "The page of " + s.Service + " does not tell when it opens: it stays as it is."}, s.Entrances[0].Target)
+	}
+	prove, err = x.proofs(ctx, s.Service, up)
+	return renew, prove, err
+}
+
+// limit is how many bytes the entrance's page may have.
+func (x *extender) limit(service string, e plan.Entrance) int {
+	for _, s := range x.catalog {
+		for _, o := range s.Entrances {
+			if s.Name != service || o.Kind != e.Kind || o.Name != e.Name {
+				continue
+			}
+			if limit, known := x.Registry.PageLimit(o.Kind, o.Options.JSON); known {
+				return limit
+			}
+		}
+	}
+	return page.ALBLimit
+}
+
+// closes are the changes of the closing that put up the service's page.
+func (x *extender) closes(service string) []plan.Step {
+	var steps []plan.Step
+	for _, stage := range x.closing.Plan.Stages {
+		for _, s := range stage.Steps {
+			if stage.Name == plan.StageClose && s.Kind == action.KindChange && s.Service == service && len(x.written[s.ID]) > 0 {
+				steps = append(steps, s)
+			}
+		}
+	}
+	return steps
+}
+
+func (x *extender) page(service, mark string, limit int) (edge.Response, error) {
+	i := slices.IndexFunc(x.catalog, func(s catalog.Service) bool { return s.Name == service })
+	content := page.Content{Until: x.req.Until, Mark: mark}
+	p, err := PageOf(x.Catalog, x.catalog[i], content, limit)
+	if err != nil {
+		return edge.Response{}, err
+	}
+	r, err := responseOf(x.Catalog, x.catalog[i], p, content, limit)
+	if err != nil {
+		return edge.Response{}, err
+	}
+	if mark == x.plan.Mark && !slices.ContainsFunc(x.pages, func(s ServicePage) bool { return s.Service == service }) {
+		p.ContentType = r.ContentType
+		x.pages = append(x.pages, ServicePage{Service: service, Page: p, Limit: limit})
+	}
+	return r, nil
+}
+
+// A renewed is what a change of the closing becomes.
+type renewed struct {
+	step    plan.Step
+	mark    string // of the page that is up there now, "" if there is none
+	changed bool   // whether the page says anything else, but for its mark
+}
+
+// renew looks at the target of a change. It must be as noren left it.
+func (x *extender) renew(ctx context.Context, in *driver.Instance, s plan.Step, fresh edge.Response, limit int) (renewed, error) {
+	now, err := in.Change.Observe(ctx)
+	if err != nil {
+		return renewed{}, unread(s.Target, x.plan.Environment.Name, err)
+	}
+	written := x.written[s.ID]
+	if !slices.ContainsFunc(written, now.Equal) {
+		s.From, s.To = written[len(written)-1], s.From // as for an opening: before, ours, now
+		return renewed{}, extendDrift(drifted(&s, in, now, x.plan.Environment.Name), x.plan.Environment.Name)
+	}
+	var out renewed
+	for _, mark := range x.marks {
+		to, err := in.Renewer.Renew(now, fresh, []string{mark})
+		if err != nil {
+			return renewed{}, err
+		}
+		if to.Equal(now) {
+			continue
+		}
+		same, err := x.page(s.Service, mark, limit)
+		if err != nil {
+			return renewed{}, err
+		}
+		unchanged, err := in.Renewer.Renew(now, same, []string{mark})
+		if err != nil {
+			return renewed{}, err
+		}
+		out = renewed{step: plan.Renewing(s, now, to), mark: mark, changed: !unchanged.Equal(now)}
+	}
+	if in.Describer != nil && out.mark != "" {
+		out.step.Description = in.Describer.Describe(now, out.step.To)
+	}
+	return out, nil
+}
+
+// extendDrift words the drift of an opening for a person who wants more time.
+func extendDrift(err error, env string) error {
+	var f *fault.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	f.Detail += "\nThe page there cannot be renewed."
+	f.Left = "nothing: this command wrote nothing; the end is where it was"
+	f.Try = []string{"noren status", "noren plan open --env " + env}
+	return f
+}
+
+// proofs are those of the closing, with the mark of the page that will be up.
+func (x *extender) proofs(ctx context.Context, service, mark string) ([]plan.Step, error) {
+	var out []plan.Step
+	for _, stage := range x.closing.Plan.Stages {
+		for _, s := range stage.Steps {
+			if stage.Name != plan.StageProve || s.Service != service {
+				continue
+			}
+			var params map[string]json.RawMessage
+			if err := json.Unmarshal(s.Params, &params); err != nil {
+				return nil, fmt.Errorf("step %s of run %s: %w", s.ID, x.closing.ID, err)
+			}
+			var err error
+			if params["mark"], err = json.Marshal(mark); err != nil {
+				return nil, err
+			}
+			p, err := stepOf(ctx, x.session, "renewed-"+s.ID, driver.Call{Action: s.Action, Params: params})
+			if err != nil {
+				return nil, err
+			}
+			p.Track, p.Service, p.Patience = p.ID, s.Service, s.Patience
+			p.Title = strings.Replace(s.Title, "Prove closed", "Prove that the page tells it", 1)
+			if mark != x.plan.Mark {
+				p.Title = s.Title
+			}
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// Extendings lists the extensions in an environment ("": any) that have not
+// ended.
+func (c *Control) Extendings(ctx context.Context, env string) ([]*run.Run, error) {
+	runs, err := c.Unfinished(ctx)
+	return slices.DeleteFunc(runs, func(r *run.Run) bool {
+		return r.Plan.Kind != plan.Extend || (env != "" && r.Plan.Environment.Name != env)
+	}), err
+}
