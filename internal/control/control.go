@@ -295,6 +295,9 @@ func (c *Control) troubles(ctx context.Context, closing *run.Run, closed []Close
 		if err != nil {
 			return err
 		}
+		if r.Status == run.Undone {
+			continue // it left what it found
+		}
 		for i, s := range closed {
 			if !slices.ContainsFunc(r.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service }) {
 				continue

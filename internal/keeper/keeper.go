@@ -313,8 +313,8 @@ func (k *Keeper) foresee(g group, now time.Time) string {
 		return fmt.Sprintf("%s: remind that it is half open, by run %s", who, g.holder.ID)
 	}
 	var parts []string
-	told, any := g.closing.RemindedAt(g.until)
-	if offset, ok := k.Settings.due(g.set, g.until, now); ok && (!any || offset > told) {
+	told, before := g.closing.RemindedAt(g.until)
+	if offset, ok := k.Settings.due(g.set, g.until, now); ok && (!before || offset > told) {
 		parts = append(parts, "remind now")
 	}
 	if offset, ok := k.Settings.next(g.set, g.until, now); ok {

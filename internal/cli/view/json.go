@@ -71,6 +71,9 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ ti
 		if c.Extension != nil {
 			m["extended"] = c.Extension
 		}
+		if why := notOpened(c); why != "" {
+			m["notOpened"] = why
+		}
 		if c.Trouble != nil {
 			m["trouble"] = map[string]any{"run": c.Trouble.ID, "status": c.Trouble.Status, "by": c.Trouble.Actor, "until": c.Trouble.Plan.Until}
 		}

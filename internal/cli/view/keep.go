@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/keeper"
@@ -37,6 +38,23 @@ func (h Human) opens(c control.ClosedService) {
 	default:
 		h.print("    opens by itself at %s if healthy\n", h.clock(c.Until, c.Closing.Plan.Zone))
 	}
+	if why := notOpened(c); why != "" {
+		h.print("    %s\n", yellow(oneLine(why)))
+	}
+}
+
+// notOpened is why a keeper did not open at the present end, as it last said.
+func notOpened(c control.ClosedService) string {
+	if c.Closing == nil {
+		return ""
+	}
+	for _, m := range slices.Backward(c.Closing.Reminders) {
+		told := m.Topic == run.Unready || m.Topic == run.Drifted || m.Topic == run.Failed
+		if told && m.Until.Equal(c.Until) && slices.Contains(m.Services, c.Service) {
+			return "told at " + Human{}.clock(m.At, c.Closing.Plan.Zone) + ": " + m.Text
+		}
+	}
+	return ""
 }
 
 // kept says who minds what is closed.
