@@ -168,7 +168,7 @@ func (e *entrance) closePlain(r *plainReading, c edge.Closing) (*driver.Proposal
 		p.Ready = []driver.Call{{Action: CheckBackends, Params: BackendParams{Namespace: e.namespace, Services: services}}}
 	}
 	p.Budgets = []driver.Budget{pageBudget(shown)}
-	p.Notes = e.plainClosingNotes(r, c, unserved)
+	p.Notes = e.plainClosingNotes(r, unserved)
 	return p, nil
 }
 

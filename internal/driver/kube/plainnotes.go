@@ -9,7 +9,6 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
-	"github.com/noren-dev/noren/internal/edge"
 )
 
 // A habit is what an annotation makes a controller do before, or instead of,
@@ -123,7 +122,7 @@ func (e *entrance) plainNotes(r *plainReading, s *driver.Survey, guessed bool) [
 }
 
 // plainClosingNotes are what the reader of a plan should know of this closing.
-func (e *entrance) plainClosingNotes(r *plainReading, c edge.Closing, unserved []string) []driver.Note {
+func (e *entrance) plainClosingNotes(r *plainReading, unserved []string) []driver.Note {
 	var notes []driver.Note
 	say := func(warn bool, format string, args ...any) {
 		notes = append(notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})

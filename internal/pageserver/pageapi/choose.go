@@ -42,7 +42,7 @@ func (p Page) hostRank(host string) int {
 			best = max(best, 1)
 		case h == host:
 			return exact
-		case strings.HasPrefix(h, "*.") && strings.HasSuffix(host, h[1:]) && len(host) > len(h)-1:
+		case strings.HasPrefix(h, "*.") && strings.HasSuffix(host, h[1:]) && len(host) >= len(h):
 			best = max(best, len(h))
 		}
 	}
