@@ -196,7 +196,7 @@ func (a *app) control(ctx context.Context, cat *catalog.Catalog) (*control.Contr
 	if err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Hook: a.Hook, Patience: a.Patience})
+	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Origin: a.origin(dir), Hook: a.Hook, Patience: a.Patience})
 }
 
 // with runs f with a control that is closed afterwards.
