@@ -121,7 +121,7 @@ func (a *app) mayWrite(ctx context.Context, path string, force *bool) error {
 
 func exists(path string) error {
 	return &fault.Fault{Code: fault.Invalid, Summary: "file is there already", Detail: path + " exists and was left as it is.",
-		Try: []string{"--out another"+filepath.Ext(path), "--force     # overwrite it"}}
+		Try: []string{"--out another" + filepath.Ext(path), "--force     # overwrite it"}}
 }
 
 func unwritable(path string, err error) error {
