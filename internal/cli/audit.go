@@ -156,14 +156,17 @@ func addOut(c *cobra.Command, out *string, force *bool) {
 	c.Flags().BoolVar(force, "force", false, "replace the file if it is there")
 }
 
+// privateFile is the mode of files that say who did what.
+const privateFile = 0o600
+
 // deliver writes a document to a file for its owner alone, or to standard
-// output if no file is named. what it holds is said in the first case.
+// output if no file is named; what says what it holds.
 func (a *app) deliver(path string, data []byte, force bool, what string) error {
 	if path == "" {
 		_, err := a.Stdout.Write(data)
 		return err
 	}
-	if err := writeFileMode(path, data, force, 0o600); err != nil {
+	if err := writeFileMode(path, data, force, privateFile); err != nil {
 		return err
 	}
 	a.view.Result(fmt.Sprintf("Wrote %s: %s.", path, what), map[string]any{"file": path, "bytes": len(data)})

@@ -107,7 +107,7 @@ func (a *app) root() *cobra.Command {
 	add("see", a.planCommand(), a.whoSeesCommand(), a.pageCommand())
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))
-	add("record", a.auditCommand())
+	add("record", a.historyCommand(), a.reportCommand(), a.auditCommand())
 	add("setup", a.initCommand(), a.checkCommand(), a.gateCommand(), a.actionsCommand(), a.schemaCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("setup")
 	root.SetCompletionCommandGroupID("setup")

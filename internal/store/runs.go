@@ -176,6 +176,12 @@ func (s *Store) RunIDs(ctx context.Context, limit int) ([]string, error) {
 	return s.strings(ctx, `SELECT id FROM runs ORDER BY created DESC LIMIT ?`, limit)
 }
 
+// OpeningsOf lists the ids of the runs that took the closing back, or tried to,
+// oldest first.
+func (s *Store) OpeningsOf(ctx context.Context, closing string) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE kind = 'open' AND json_extract(plan, '$.closing') = ? ORDER BY created`, closing)
+}
+
 func (s *Store) strings(ctx context.Context, query string, args ...any) ([]string, error) {
 	return collect(ctx, s, query, args, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) })
 }

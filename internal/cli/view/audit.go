@@ -100,17 +100,23 @@ func moment(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 M
 // Records prints {"type":"audit",…}, one a line; see [audit.Record].
 func (j JSON) Records(records []audit.Record) {
 	for _, r := range records {
-		members := map[string]any{}
-		raw, err := json.Marshal(r)
-		if err == nil {
-			err = json.Unmarshal(raw, &members)
-		}
+		members, err := membersOf(r)
 		if err != nil {
 			j.Fault(fmt.Errorf("record %d: %w", r.Seq, err))
 			continue
 		}
 		j.put(j.Out, "audit", members)
 	}
+}
+
+// membersOf are the members of a value's JSON.
+func membersOf(v any) (map[string]any, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	members := map[string]any{}
+	return members, json.Unmarshal(raw, &members)
 }
 
 // Verified prints {"type":"verified","records":…,"head":…}.
