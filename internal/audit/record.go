@@ -128,6 +128,9 @@ func (r Record) Says() string {
 	case run.RunCreated:
 		return "asked to " + r.verb() + " " + strings.Join(r.Services, ", ") + " in " + r.Environment
 	case run.RunStarted:
+		if o := d.Origin; o != nil {
+			return "run is executed by " + o.Who() + " (" + o.Where() + ")"
+		}
 		return "run is executed"
 	case run.Prepared:
 		return "looked at every target and committed " + count(len(d.Receipts), "receipt")

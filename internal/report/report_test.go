@@ -108,7 +108,7 @@ func TestNothingOfPeopleIsMarkup(t *testing.T) {
 func TestSpell(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		0: "0.0 s", 240 * ms: "0.2 s", 4640 * ms: "4.6 s", 12 * time.Second: "12 s", 60 * time.Second: "1 min", 93 * time.Second: "1 min 33 s",
+		0: "0 ms", 240 * ms: "240 ms", 4640 * ms: "4.6 s", 12 * time.Second: "12 s", 60 * time.Second: "1 min", 93 * time.Second: "1 min 33 s",
 		time.Hour: "1 h", 90 * time.Minute: "1 h 30 min", time.Hour + 5*time.Second: "1 h 5 s", 26*time.Hour + 3*time.Minute: "26 h 3 min",
 	} {
 		if got := report.Spell(d); got != want {

@@ -90,7 +90,7 @@ func (h How) String() string {
 		Flagged:  "confirmed by --confirm",
 		Answered: "confirmed when asked",
 		YesFlag:  "confirmed by --yes",
-		NotAsked: "not asked",
+		NotAsked: "not asked: the environment is not protected",
 	}[h]
 	if !ok {
 		return cmp.Or(string(h), "not recorded")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/audit"
+	"github.com/noren-dev/noren/internal/run"
 )
 
 // Records shows records, a line each with what belongs to it below.
@@ -45,7 +46,7 @@ func details(r audit.Record) []string {
 			lines = append(lines, label+oneLine(text))
 		}
 	}
-	if o := r.Origin; o != nil && (r.Event == "run.created" || o.Command != "") {
+	if o := r.Origin; o != nil && r.Event != run.RunStarted {
 		add("$ ", o.Command)
 		add("from ", o.Where())
 		add("state directory ", o.State)
@@ -64,7 +65,7 @@ func details(r audit.Record) []string {
 		add("known to "+name+" as ", r.Identities[name])
 	}
 	add("plan ", r.Plan)
-	if r.Receipt != "" {
+	if r.Receipt != "" && r.Event != run.StepStarted && r.Event != run.StepWaiting {
 		add("receipt of "+r.Target+" ", r.Receipt)
 	}
 	return lines
