@@ -49,6 +49,10 @@ func Digest(body []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// adopted is the first event of a run that was not begun with this store: who
+// began it, and when, is known from elsewhere.
+const adopted run.Type = "run.adopted"
+
 // A RunRow is what the store keeps of a run beside its events.
 type RunRow struct {
 	ID, Kind, Digest, Actor string
@@ -146,7 +150,7 @@ func (c *Chain) note(e run.Event) {
 		c.sealed, c.seen = map[string]map[string]string{}, map[string]map[string]bool{}
 	}
 	switch e.Type {
-	case run.RunCreated:
+	case run.RunCreated, adopted:
 		c.created[e.Run] = e
 	case run.RunEnded:
 		c.ended[e.Run] = true
@@ -167,7 +171,7 @@ func (c *Chain) Run(r RunRow) error {
 		return broken("Run %s is recorded, and no record tells of its beginning: it was put in by another hand.", r.ID)
 	case Digest(r.Plan) != e.Data.Digest, r.Digest != e.Data.Digest:
 		return broken("The plan of run %s was altered: it is not the plan that record %d approved.", r.ID, e.Seq)
-	case r.Actor != e.Data.Actor, !r.Created.Equal(e.At):
+	case e.Type == run.RunCreated && (r.Actor != e.Data.Actor || !r.Created.Equal(e.At)):
 		return broken("Run %s was altered: record %d says that %s began it at %s.", r.ID, e.Seq, e.Data.Actor, e.At.Format(time.RFC3339))
 	case r.Ended != c.ended[r.ID]:
 		return broken("Run %s was altered: whether it has ended is not as the records say.", r.ID)

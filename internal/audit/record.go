@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 )
 
@@ -17,6 +16,7 @@ type Record struct {
 	Seq         int64    `json:"seq"`
 	At          string   `json:"at"` // RFC 3339 in UTC
 	Run         string   `json:"run"`
+	Kind        string   `json:"kind"` // of the run: close, open
 	Event       run.Type `json:"event"`
 	Step        string   `json:"step,omitempty"`
 	Environment string   `json:"environment"`
@@ -103,6 +103,7 @@ func (rec *Recorder) Record(l Link) (Record, error) {
 }
 
 func (rec *Recorder) about(r *Record, of *run.Run, e run.Event) {
+	r.Kind = string(of.Plan.Kind)
 	r.Environment, r.Zone = of.Plan.Environment.Name, of.Plan.Zone
 	for _, s := range of.Plan.Services {
 		r.Services = append(r.Services, s.Name)
@@ -126,7 +127,7 @@ func (r Record) Says() string {
 	step := cmp.Or(r.Title, r.Step)
 	switch r.Event {
 	case run.RunCreated:
-		return "asked to " + r.verb() + " " + strings.Join(r.Services, ", ") + " in " + r.Environment
+		return "asked to " + r.Kind + " " + strings.Join(r.Services, ", ") + " in " + r.Environment
 	case run.RunStarted:
 		if o := d.Origin; o != nil {
 			return "run is executed by " + o.Who() + " (" + o.Where() + ")"
@@ -167,13 +168,6 @@ func (r Record) Says() string {
 		return "run ended: " + string(d.Status) + because(d)
 	}
 	return string(r.Event) + because(d)
-}
-
-func (r Record) verb() string {
-	if kind, _, _ := strings.Cut(r.Run, "-"); kind == string(plan.Open) {
-		return "open"
-	}
-	return "close"
 }
 
 // because is what was seen, or why something went wrong, in brief.

@@ -56,7 +56,7 @@ func (h HistoryRequest) wants(p *plan.Plan) bool {
 }
 
 // Report tells what a closing was, from its beginning to the end of its
-// opening. id may be that of the closing or of one of its openings.
+// opening. id may be that of the closing or of one of the runs that are about it.
 func (c *Control) Report(ctx context.Context, id string) (*report.Report, error) {
 	r, err := c.store.Run(ctx, id)
 	if err != nil {
@@ -90,20 +90,20 @@ func (c *Control) source(ctx context.Context, r *run.Run) (report.Source, error)
 	if s.Closing, err = c.part(ctx, r); err != nil || r.Plan.Kind != plan.Close {
 		return s, err
 	}
-	ids, err := c.store.OpeningsOf(ctx, r.ID)
+	ids, err := c.store.Following(ctx, r.ID)
 	if err != nil {
 		return s, err
 	}
 	for _, id := range ids {
-		opening, err := c.store.Run(ctx, id)
+		next, err := c.store.Run(ctx, id)
 		if err != nil {
 			return s, err
 		}
-		part, err := c.part(ctx, opening)
+		part, err := c.part(ctx, next)
 		if err != nil {
 			return s, err
 		}
-		s.Openings = append(s.Openings, part)
+		s.Following = append(s.Following, part)
 	}
 	return s, nil
 }

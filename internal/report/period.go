@@ -53,7 +53,7 @@ type periods map[string][]Period
 
 func (b periods) event(e run.Event, s plan.Step, stage plan.StageName, kind plan.Kind) {
 	writes := s.Kind == action.KindChange && !(e.Type == run.StepDone && e.Data.Nothing)
-	closing := kind == plan.Close
+	closing, opening := kind == plan.Close, kind == plan.Open
 	switch {
 	case closing && stage == plan.StageClose && writes && e.Type == run.StepDone:
 		b.begin(s.Service, e.At, false)
@@ -61,11 +61,11 @@ func (b periods) event(e run.Event, s plan.Step, stage plan.StageName, kind plan
 		b.begin(s.Service, e.At, true)
 	case closing && stage == plan.StageClose && writes && e.Type == run.StepUndone:
 		b.end(s.Service, e.At, false)
-	case !closing && stage == plan.StageOpen && writes && e.Type == run.StepDone:
+	case opening && stage == plan.StageOpen && writes && e.Type == run.StepDone:
 		b.end(s.Service, e.At, false)
-	case !closing && stage == plan.StageProve && s.Action == actionOpen && e.Type == run.StepDone:
+	case opening && stage == plan.StageProve && s.Action == actionOpen && e.Type == run.StepDone:
 		b.end(s.Service, e.At, true)
-	case !closing && stage == plan.StageOpen && writes && e.Type == run.StepUndone:
+	case opening && stage == plan.StageOpen && writes && e.Type == run.StepUndone:
 		b.again(s.Service, e.At)
 	}
 }

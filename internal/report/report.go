@@ -29,10 +29,11 @@ type Part struct {
 // A Source is what a report is made of.
 type Source struct {
 	Closing Part
-	// Openings are the runs that took the closing back, or tried to, oldest first.
-	Openings []Part
-	Now      time.Time
-	Zone     *time.Location // in which people are told of times
+	// Following are the runs about the closing, oldest first: those that took it
+	// back, or tried to, and whatever else was done to it.
+	Following []Part
+	Now       time.Time
+	Zone      *time.Location // in which people are told of times
 	// Records is how many records there were in all when the report was made,
 	// and Head the last one's hash. Broken is what is wrong with them, or "".
 	Records int
@@ -41,7 +42,7 @@ type Source struct {
 	Version string // of noren
 }
 
-func (s Source) parts() []Part { return append([]Part{s.Closing}, s.Openings...) }
+func (s Source) parts() []Part { return append([]Part{s.Closing}, s.Following...) }
 
 // A Report is what is told of a closing.
 type Report struct {
@@ -209,8 +210,10 @@ func (r *Report) section(part Part) Section {
 // ending says how things stand after the last run.
 func ending(s Source, r *Report) (word, sentence string) {
 	last := s.Closing.Run
-	if n := len(s.Openings); n > 0 {
-		last = s.Openings[n-1].Run
+	for _, p := range s.Following {
+		if p.Run.Plan.Kind == plan.Open {
+			last = p.Run
+		}
 	}
 	names := strings.Join(r.serviceNames(), ", ")
 	are := "is"

@@ -24,7 +24,7 @@ func TestPeriods(t *testing.T) {
 	sources["still closed"] = report.Source{Closing: still.part, Zone: zone(), Now: night().Add(time.Hour)}
 	halfWay := record("open-1125-cccc", opening(), "ann@bastion", night().Add(30*time.Minute))
 	halfWay.stage(plan.StageOpen).begin("undo-close-1").after(time.Second).done("undo-close-1", "")
-	sources["stopped half way"] = report.Source{Closing: still.part, Openings: []report.Part{halfWay.end(run.Stopped, nil)}, Zone: zone(), Now: night().Add(time.Hour)}
+	sources["stopped half way"] = report.Source{Closing: still.part, Following: []report.Part{halfWay.end(run.Stopped, nil)}, Zone: zone(), Now: night().Add(time.Hour)}
 	tests := map[string]want{
 		"done":             {"open", []time.Duration{3440 * ms, 48*time.Minute + 4770*ms}, []time.Duration{4640 * ms, 48*time.Minute + 5570*ms}, true},
 		"undone":           {"undone", []time.Duration{1400 * ms, 118401 * ms}, []time.Duration{4400 * ms, 122401 * ms}, false},

@@ -151,7 +151,7 @@ func problem() *run.Problem {
 // A story is a source with the name of its golden files.
 func stories() map[string]report.Source {
 	with := func(closing report.Part, openings ...report.Part) report.Source {
-		return report.Source{Closing: closing, Openings: openings, Zone: zone(), Now: night().Add(time.Hour), Records: 61, Version: "v1.2.0",
+		return report.Source{Closing: closing, Following: openings, Zone: zone(), Now: night().Add(time.Hour), Records: 61, Version: "v1.2.0",
 			Head: "7c54a1c48b4759b2e01d5299fbf5d7a0220e9aad2cecaa7a3d49c23c1feef546"}
 	}
 	return map[string]report.Source{"done": with(doneStory()), "undone": with(undoneStory()), "stranded": with(strandedStory()), "resumed": with(resumedStory())}

@@ -206,7 +206,10 @@ func (p *picture) axis(sc scale, top float64) {
 
 // section draws one run on an axis of its own.
 func (p *picture) section(s Section) {
-	kind := map[bool]string{true: "Closing", false: "Opening"}[s.Kind == plan.Close]
+	kind, ok := map[plan.Kind]string{plan.Close: "Closing", plan.Open: "Opening"}[s.Kind]
+	if !ok {
+		kind = string(s.Kind)
+	}
 	p.y += 4
 	p.heading(fmt.Sprintf("%s by %s, %s", kind, s.Who, s.Status), s.Run+", "+Spell(s.end().Sub(s.Began)))
 	sc := scale{from: s.Began, to: s.end(), x: margin, width: p.width - 2*margin, zone: p.r.zone}

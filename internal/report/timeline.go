@@ -94,7 +94,12 @@ func (t *teller) tell(e run.Event) {
 
 func (t *teller) step(e run.Event) {
 	s, ok := t.plan.Step(e.Step)
-	if !ok {
+	switch {
+	case !ok && e.Step == "":
+		// Of a kind that is not known here: it happened all the same.
+		t.add(Line{At: e.At, Kind: Mile, Text: strings.TrimSpace(string(e.Type) + " " + e.Data.Actor), Detail: e.Data.Text})
+		return
+	case !ok:
 		return
 	}
 	l := Line{At: e.At, Text: s.Title}

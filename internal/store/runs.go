@@ -176,10 +176,10 @@ func (s *Store) RunIDs(ctx context.Context, limit int) ([]string, error) {
 	return s.strings(ctx, `SELECT id FROM runs ORDER BY created DESC LIMIT ?`, limit)
 }
 
-// OpeningsOf lists the ids of the runs that took the closing back, or tried to,
-// oldest first.
-func (s *Store) OpeningsOf(ctx context.Context, closing string) ([]string, error) {
-	return s.strings(ctx, `SELECT id FROM runs WHERE kind = 'open' AND json_extract(plan, '$.closing') = ? ORDER BY created`, closing)
+// Following lists the ids of the runs that are about the closing: those that
+// took it back, or tried to. Oldest first.
+func (s *Store) Following(ctx context.Context, closing string) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE plan ->> '$.closing' = ? ORDER BY created, rowid`, closing)
 }
 
 func (s *Store) strings(ctx context.Context, query string, args ...any) ([]string, error) {
