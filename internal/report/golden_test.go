@@ -37,6 +37,9 @@ func TestGolden(t *testing.T) {
 			golden(t, name+".md", r.Markdown(name+".svg"))
 			golden(t, name+".svg", r.SVG(report.Wide, "timeline"))
 			golden(t, name+".html", page)
+			if name == "done" {
+				golden(t, filepath.Join("..", "..", "..", "docs", "img", "timeline.svg"), r.SVG(report.Wide, "timeline"))
+			}
 			golden(t, name+".json", string(raw)+"\n")
 		})
 	}
