@@ -21,10 +21,10 @@ var faces = []string{"internal/cli", "internal/tui", "internal/httpapi", "intern
 
 // upper are the packages above the drivers, from which requests come.
 var upper = []string{"internal/catalog", "internal/runbook", "internal/plan", "internal/run", "internal/engine",
-	"internal/store", "internal/control", "internal/maintenance", "internal/release"}
+	"internal/store", "internal/audit", "internal/report", "internal/control", "internal/maintenance", "internal/release"}
 
 // pure are packages without I/O; see also TestPurePackagesAskNoClock.
-var pure = []string{"internal/plan", "internal/run", "internal/edge"}
+var pure = []string{"internal/plan", "internal/run", "internal/edge", "internal/audit", "internal/report"}
 
 // doesIO are packages of the standard library that reach outside the process.
 var doesIO = []string{"os", "net/rpc", "net/smtp", "net/http/httputil", "net/http/httptest", "net/http/cgi", "database/sql",
@@ -58,7 +58,7 @@ var arrows = []arrow{
 		"they are the words that every other package is written in; what they import, everything imports",
 		in("internal/action", "internal/fault"),
 		func(_ *file, imp string) bool { return !standard(imp) && !under(imp, "internal/action") }},
-	{"plan, run and edge do no I/O",
+	{"plan, run, edge, audit and report do no I/O",
 		"a plan, a run's history and a routing decision can then be computed anywhere, tested by tables and trusted; time is an argument",
 		in(pure...),
 		// net/http is let through for its header type and constants; the use
@@ -177,7 +177,7 @@ func TestArrows(t *testing.T) {
 func TestArrowsRefuse(t *testing.T) {
 	wrong := map[string][2]string{ // rule: file, import
 		"action and fault import the standard library alone": {"internal/fault/x.go", "golang.org/x/text/width"},
-		"plan, run and edge do no I/O":                       {"internal/run/x.go", "os/exec"},
+		"plan, run, edge, audit and report do no I/O":        {"internal/run/x.go", "os/exec"},
 		"a driver imports nothing above it":                  {"internal/driver/kube/x.go", module + "/internal/plan"},
 		"a driver imports no other driver":                   {"internal/driver/kube/lbc/x.go", module + "/internal/driver/argocd"},
 		"only driver/all imports drivers":                    {"internal/cli/x.go", module + "/internal/driver/kube"},

@@ -49,7 +49,7 @@ func TestPurePackagesAskNoClock(t *testing.T) {
 			continue
 		}
 		for _, use := range uses(f, "time", "time", func(name string) bool { return slices.Contains(clock, name) }) {
-			t.Errorf("%s\n  rule: plan, run and edge do not ask the clock\n  why:  the same input must give the same answer, today and in a test; time is an argument", use)
+			t.Errorf("%s\n  rule: plan, run, edge, audit and report do not ask the clock\n  why:  the same input must give the same answer, today and in a test; time is an argument", use)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestPurePackagesUseOnlyHeaders(t *testing.T) {
 			continue
 		}
 		for _, use := range uses(f, "net/http", "http", notHeader) {
-			t.Errorf("%s\n  rule: plan, run and edge take of net/http only headers, methods and statuses\n  why:  the rest of it talks to the network", use)
+			t.Errorf("%s\n  rule: pure packages take of net/http only headers, methods and statuses\n  why:  the rest of it talks to the network", use)
 		}
 	}
 }

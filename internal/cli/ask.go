@@ -15,6 +15,7 @@ import (
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
 )
 
 // interactive tells whether a person sits at both ends: then, and only then,
@@ -57,32 +58,34 @@ func (a *app) chooseEnvironment(ctx context.Context, cat *catalog.Catalog, named
 }
 
 // confirm asks before anything is written. A protected environment is named
-// in full, by hand or by --confirm.
-func (a *app) confirm(ctx context.Context, p *plan.Plan, flags confirmFlags) error {
+// in full, by hand or by --confirm. It returns how the person said yes.
+func (a *app) confirm(ctx context.Context, p *plan.Plan, flags confirmFlags) (run.How, error) {
 	env := p.Environment.Name
 	what := fmt.Sprintf("%s %s in %s", p.Kind, serviceList(p), env)
 	if flags.confirm != "" && flags.confirm != env {
-		return invalid("wrong confirmation", fmt.Sprintf("--confirm says %q and the environment is %q. Nothing was touched.", flags.confirm, env))
+		return "", invalid("wrong confirmation", fmt.Sprintf("--confirm says %q and the environment is %q. Nothing was touched.", flags.confirm, env))
 	}
 	switch {
 	case flags.confirm == env:
-		return nil
+		return run.Flagged, nil
 	case p.Environment.Protected && !a.interactive():
-		return &fault.Fault{Code: fault.Invalid, Summary: "confirmation needed", Detail: fmt.Sprintf("%s is protected and there is nobody to ask. Nothing was touched.", env),
+		return "", &fault.Fault{Code: fault.Invalid, Summary: "confirmation needed", Detail: fmt.Sprintf("%s is protected and there is nobody to ask. Nothing was touched.", env),
 			Try: []string{"--confirm " + env}}
 	case p.Environment.Protected:
-		return a.confirmByName(ctx, what, env)
-	case flags.yes || !a.interactive():
-		return nil
+		return run.Typed, a.confirmByName(ctx, what, env)
+	case flags.yes:
+		return run.YesFlag, nil
+	case !a.interactive():
+		return run.NotAsked, nil
 	}
 	yes := false
 	if err := a.form(ctx, huh.NewConfirm().Title(strings.ToUpper(what[:1])+what[1:]+"?").Affirmative("Yes").Negative("No").Value(&yes)); err != nil {
-		return err
+		return "", err
 	}
 	if !yes {
-		return declined()
+		return "", declined()
 	}
-	return nil
+	return run.Answered, nil
 }
 
 func (a *app) confirmByName(ctx context.Context, what, env string) error {

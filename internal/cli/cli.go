@@ -96,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVarP(&a.file, "file", "f", "", "the catalog (default: noren.yaml here or above, or $NOREN_CONFIG)")
 	flags.StringVarP(&a.output, "output", "o", "text", "text for people, json for programs")
 	root.AddGroup(&cobra.Group{ID: "work", Title: "Close and open:"}, &cobra.Group{ID: "see", Title: "See before you do:"},
-		&cobra.Group{ID: "runs", Title: "Runs:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
+		&cobra.Group{ID: "runs", Title: "Runs:"}, &cobra.Group{ID: "record", Title: "Look back:"}, &cobra.Group{ID: "setup", Title: "Set up:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
@@ -107,6 +107,7 @@ func (a *app) root() *cobra.Command {
 	add("see", a.planCommand(), a.whoSeesCommand(), a.pageCommand())
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))
+	add("record", a.historyCommand(), a.reportCommand(), a.auditCommand())
 	add("setup", a.initCommand(), a.checkCommand(), a.gateCommand(), a.actionsCommand(), a.schemaCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("setup")
 	root.SetCompletionCommandGroupID("setup")
@@ -196,7 +197,7 @@ func (a *app) control(ctx context.Context, cat *catalog.Catalog) (*control.Contr
 	if err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Hook: a.Hook, Patience: a.Patience})
+	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Origin: a.origin(dir), Hook: a.Hook, Patience: a.Patience})
 }
 
 // with runs f with a control that is closed afterwards.

@@ -21,7 +21,7 @@ func (a *app) completeRuns(commands ...*cobra.Command) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			ended := cmd.Name() == "watch"
+			ended := cmd.Name() == "watch" || cmd.Name() == "report"
 			runs, err := a.knownRuns(cmd, ended)
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveError

@@ -153,10 +153,11 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 		if a.interactive() {
 			a.view.Extension(p, a.Now())
 		}
-		if err := a.confirm(ctx, p.Plan, confirm); err != nil {
+		how, err := a.confirm(ctx, p.Plan, confirm)
+		if err != nil {
 			return err
 		}
-		if err := a.start(ctx, c, p.Plan); err != nil {
+		if err := a.start(ctx, c, p.Plan, how); err != nil {
 			return err
 		}
 	}

@@ -44,10 +44,11 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	if a.interactive() {
 		a.view.Closing(closing, a.Now())
 	}
-	if err := a.confirm(ctx, closing.Plan, confirm); err != nil {
+	how, err := a.confirm(ctx, closing.Plan, confirm)
+	if err != nil {
 		return err
 	}
-	r, err := c.Start(ctx, closing.Plan)
+	r, err := c.StartConfirmed(ctx, closing.Plan, run.Confirmation{How: how})
 	if err != nil {
 		return err
 	}
@@ -88,10 +89,11 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		if a.interactive() {
 			a.view.Opening(p, a.Now())
 		}
-		if err := a.confirm(ctx, p, confirm); err != nil {
+		how, err := a.confirm(ctx, p, confirm)
+		if err != nil {
 			return err
 		}
-		if err := a.start(ctx, c, p); err != nil {
+		if err := a.start(ctx, c, p, how); err != nil {
 			return err
 		}
 	}
@@ -125,8 +127,8 @@ func where(env string) string {
 	return " in " + env
 }
 
-func (a *app) start(ctx context.Context, c *control.Control, p *plan.Plan) error {
-	r, err := c.Start(ctx, p)
+func (a *app) start(ctx context.Context, c *control.Control, p *plan.Plan, how run.How) error {
+	r, err := c.StartConfirmed(ctx, p, run.Confirmation{How: how})
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (a *app) mayWrite(ctx context.Context, path string, force *bool) error {
 
 func exists(path string) error {
 	return &fault.Fault{Code: fault.Invalid, Summary: "file is there already", Detail: path + " exists and was left as it is.",
-		Try: []string{"--out another.yaml", "--force     # overwrite it"}}
+		Try: []string{"--out another" + filepath.Ext(path), "--force     # overwrite it"}}
 }
 
 func unwritable(path string, err error) error {
@@ -134,7 +134,11 @@ func unwritable(path string, err error) error {
 
 // writeFile writes a whole file or nothing. Without force it never replaces
 // one, not even one made a moment ago.
-func writeFile(path string, data []byte, force bool) (err error) {
+func writeFile(path string, data []byte, force bool) error {
+	return writeFileMode(path, data, force, 0o644)
+}
+
+func writeFileMode(path string, data []byte, force bool, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return unwritable(path, err)
@@ -145,7 +149,7 @@ func writeFile(path string, data []byte, force bool) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return unwritable(path, err)
 	}
 	if force {

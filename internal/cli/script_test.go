@@ -95,6 +95,7 @@ func TestScript(t *testing.T) {
 			"killat":     cmdKillAt,
 			"grab":       cmdGrab,
 			"newerstate": cmdNewerState,
+			"sqlite":     cmdSQLite,
 		},
 	})
 }

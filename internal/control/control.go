@@ -25,6 +25,8 @@ type Options struct {
 	StateDir string
 	Now      func() time.Time
 	Actor    string // "user@host"
+	// Origin is where what is asked for comes from, for the audit record.
+	Origin run.Origin
 	// Hook is passed to the engine; tests kill the process there.
 	Hook func(point string)
 	// Patience, if not zero, is the longest that any step of a new plan waits;
@@ -46,6 +48,7 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.From(o.Origin)
 	return &Control{Options: o, store: s}, nil
 }
 
@@ -62,7 +65,14 @@ func (c *Control) Close() error {
 // Start records a plan as a run and begins it. The error of an entrance held
 // by another run has code Locked.
 func (c *Control) Start(ctx context.Context, p *plan.Plan) (*run.Run, error) {
-	return c.store.Create(ctx, newID(p.Kind, c.Now()), p, c.Actor)
+	return c.StartConfirmed(ctx, p, run.Confirmation{How: run.NotAsked})
+}
+
+// StartConfirmed is Start with how the person said yes, for the audit record.
+func (c *Control) StartConfirmed(ctx context.Context, p *plan.Plan, said run.Confirmation) (*run.Run, error) {
+	said.Protected, said.By = p.Environment.Protected, c.Origin.Who()
+	told := run.Data{Confirmed: &said, Identities: c.session(p.Environment).Identities(ctx)}
+	return c.store.CreateTelling(ctx, newID(p.Kind, c.Now()), p, c.Actor, told)
 }
 
 // followEvery is how often a follower looks for new events. Events come from

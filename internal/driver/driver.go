@@ -44,6 +44,7 @@ type Driver struct {
 	discover func(ctx context.Context, conn any) (*Discovery, error)
 	marks    func(ctx context.Context, conn any) ([]action.Mark, error)
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
+	identify func(ctx context.Context, conn any) (string, error)
 }
 
 // A Part is one thing a driver can do, given its connection K.

@@ -308,7 +308,7 @@ func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, er
 		if err != nil {
 			return status, err
 		}
-		err = x.store.End(ctx, x.id, run.Event{Type: run.RunEnded, Data: run.Data{Status: status, Problem: x.withLeft(ctx, problem, status)}}, release, giveBack, also...)
+		err = x.store.End(ctx, x.id, run.Event{Type: run.RunEnded, Data: run.Data{Status: status, Problem: x.withLeft(ctx, problem, status)}.Without(x.plan.Pass)}, release, giveBack, also...)
 		x.hook("ended")
 		return status, err
 	})
@@ -344,7 +344,7 @@ func (x *execution) note(name string, e run.Event) error {
 }
 
 func (x *execution) event(ctx context.Context, e run.Event) error {
-	e.Run = x.id
+	e.Run, e.Data = x.id, e.Data.Without(x.plan.Pass)
 	_, err := x.store.Append(ctx, e)
 	x.hook(string(e.Type) + " " + e.Step)
 	return err

@@ -1,6 +1,7 @@
 package kubeclient
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -64,13 +65,20 @@ func roleName(need []action.Permission) string {
 	return "noren-" + need[0].System
 }
 
-// Identity is the user name by which the API server knows noren. Servers
-// before Kubernetes 1.28 cannot tell, and "noren" stands in for it.
+// Identity is User, with "noren" standing in for it where the server cannot
+// tell.
 func (c *Client) Identity(ctx context.Context) (string, error) {
+	user, err := c.User(ctx)
+	return cmp.Or(user, "noren"), err
+}
+
+// User is the user name by which the API server knows noren, "" if it cannot
+// tell: servers before Kubernetes 1.28 cannot.
+func (c *Client) User(ctx context.Context) (string, error) {
 	review, err := c.Typed.AuthenticationV1().SelfSubjectReviews().
 		Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return "noren", nil
+		return "", nil
 	}
 	if err != nil {
 		return "", Classify(err, "ask the API server who noren is to it")

@@ -79,7 +79,8 @@ type Event struct {
 	Hash string    `json:"hash,omitempty"`
 }
 
-// Data is what an event tells; which fields are set depends on its type.
+// Data is what an event tells; which fields are set depends on its type. Fields
+// are only added: a hash covers them as they were written.
 type Data struct {
 	Stage   plan.StageName  `json:"stage,omitempty"`
 	Status  Status          `json:"status,omitempty"`
@@ -99,6 +100,15 @@ type Data struct {
 	Offset   time.Duration `json:"offset,omitempty"`  // of a reminder: of its moment from the end, negative before it
 	Nothing  bool          `json:"nothing,omitempty"` // the step found nothing to change
 	Attempts int           `json:"attempts,omitempty"`
+
+	// Of what a person did, and of a process that begins to execute.
+	Origin    *Origin       `json:"origin,omitempty"`
+	Confirmed *Confirmation `json:"confirmed,omitempty"`
+	// Identities are the names by which the outside systems know noren, by driver.
+	Identities map[string]string `json:"identities,omitempty"`
+	// Receipts are the digests of the run's receipts, by step. Through them the
+	// chain of events covers what the receipts say.
+	Receipts map[string]string `json:"receipts,omitempty"`
 }
 
 // A Signal is what a person tells a run.

@@ -27,6 +27,12 @@ type Lock struct {
 // be free. If another run holds one, the error is a fault of code Locked that
 // names it.
 func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor string) (*run.Run, error) {
+	return s.CreateTelling(ctx, id, p, actor, run.Data{})
+}
+
+// CreateTelling is Create with what the run's first event tells beside who
+// began it and the plan's digest.
+func (s *Store) CreateTelling(ctx context.Context, id string, p *plan.Plan, actor string, told run.Data) (*run.Run, error) {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("plan of %s: %w", id, err)
@@ -46,7 +52,8 @@ func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor strin
 				return err
 			}
 		}
-		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.RunCreated, At: created, Data: run.Data{Actor: actor, Digest: digest}})
+		told.Actor, told.Digest = actor, digest
+		_, err := s.record(ctx, tx, run.Event{Run: id, Type: run.RunCreated, At: created, Data: told})
 		return err
 	})
 	if err != nil {
@@ -181,6 +188,12 @@ func (s *Store) RunIDs(ctx context.Context, limit int) ([]string, error) {
 	return s.strings(ctx, `SELECT id FROM runs ORDER BY created DESC LIMIT ?`, limit)
 }
 
+// Following lists the ids of the runs that are about the closing: those that
+// took it back, or tried to. Oldest first.
+func (s *Store) Following(ctx context.Context, closing string) ([]string, error) {
+	return s.strings(ctx, `SELECT id FROM runs WHERE plan ->> '$.closing' = ? ORDER BY created, rowid`, closing)
+}
+
 func (s *Store) strings(ctx context.Context, query string, args ...any) ([]string, error) {
 	return collect(ctx, s, query, args, func(rows *sql.Rows) (v string, err error) { return v, rows.Scan(&v) })
 }
@@ -216,8 +229,8 @@ func (s *Store) Locks(ctx context.Context) ([]Lock, error) {
 	})
 }
 
-// PutReceipts commits the receipts of a run and the event that tells of it, all
-// in one transaction. A receipt that exists already is left as it is: the first
+// PutReceipts commits the receipts of a run and the event that tells of it with
+// their digests, all in one transaction. A receipt that exists already is left as it is: the first
 // one is the truth.
 func (s *Store) PutReceipts(ctx context.Context, id string, receipts []action.Receipt) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
@@ -231,7 +244,11 @@ func (s *Store) PutReceipts(ctx context.Context, id string, receipts []action.Re
 				return err
 			}
 		}
-		_, err := appendEvent(ctx, tx, run.Event{Run: id, Type: run.Prepared, At: s.now()})
+		sealed, err := digests(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		_, err = appendEvent(ctx, tx, run.Event{Run: id, Type: run.Prepared, At: s.now(), Data: run.Data{Receipts: sealed}})
 		return err
 	})
 }
@@ -283,7 +300,11 @@ func (s *Store) Send(ctx context.Context, id string, sig run.Signal, actor strin
 			return &fault.Fault{Code: fault.Invalid, Summary: "run has ended",
 				Detail: fmt.Sprintf("Run %s ended at %s: it takes no %s any more.", id, ended, sig), Try: []string{"noren watch " + id, "noren status"}}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO signals (run, signal, actor, at) VALUES (?, ?, ?, ?)`, id, string(sig), actor, stamp(s.now()))
+		now := s.now()
+		if _, err := tx.ExecContext(ctx, `INSERT INTO signals (run, signal, actor, at) VALUES (?, ?, ?, ?)`, id, string(sig), actor, stamp(now)); err != nil {
+			return err
+		}
+		_, err = s.record(ctx, tx, run.Event{Run: id, Type: run.SignalSent, At: now, Data: run.Data{Signal: sig, Actor: actor}})
 		return err
 	})
 }

@@ -29,6 +29,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/run"
 )
 
 // schemaVersion is in the file's user_version. A file of a higher one was
@@ -45,6 +46,7 @@ type Store struct {
 	// journal waits for the disk at each commit; notes does not.
 	journal, notes *sql.DB
 	now            func() time.Time
+	origin         *run.Origin // of what this process records; see From
 	// turn is whose transaction it is, among this process's handles: see gate.
 	turn sync.Mutex
 }
@@ -132,6 +134,10 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	})
 }
+
+// From says where what this process records comes from. It is called before
+// anything is recorded, or not at all.
+func (s *Store) From(o run.Origin) { s.origin = &o }
 
 // Path is the state file's.
 func (s *Store) Path() string { return s.path }

@@ -6,10 +6,12 @@ package view
 import (
 	"time"
 
+	"github.com/noren-dev/noren/internal/audit"
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/keeper"
 	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/report"
 	"github.com/noren-dev/noren/internal/run"
 )
 
@@ -36,6 +38,13 @@ type View interface {
 	Checked(r *control.CheckReport)
 	// Actions lists what the drivers can do.
 	Actions(drivers []*driver.Driver)
+	// Records lists records of the audit.
+	Records(records []audit.Record)
+	// Verified says that records are as they were written. head is the one that
+	// was compared with, or "".
+	Verified(r audit.Report, head string)
+	// History lists past runs.
+	History(rows []report.Row, now time.Time)
 	// Say prints a sentence that is no result: progress, a hint, a warning.
 	Say(format string, args ...any)
 	// Result prints a command's result: text for people, value as JSON.

@@ -96,6 +96,7 @@ func Driver() *driver.Driver {
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			return c.client.Refusals(ctx, need)
 		}),
+		driver.Identifies(func(ctx context.Context, c *conn) (string, error) { return c.client.User(ctx) }),
 	)
 }
 
