@@ -77,6 +77,9 @@ type app struct {
 	file   string
 	output string
 	view   view.View
+	// waits is set where a run that fails is to wait for a person although the
+	// terminal is gone: --on-failure ask says so.
+	waits bool
 }
 
 func (a *app) root() *cobra.Command {
