@@ -143,7 +143,7 @@ func (a *app) show(ctx context.Context, c *control.Control, id string, h *hold) 
 	ctx = context.WithoutCancel(ctx)
 	var r *run.Run
 	var err error
-	if a.interactive() {
+	if a.interactive() && a.roomy() {
 		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
 			Line: a.view.Event, Waits: a.waits}, id, c)
 	} else {

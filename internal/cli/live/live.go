@@ -60,7 +60,7 @@ func Run(ctx context.Context, t Terminal, id string, src Source) (*run.Run, erro
 		away.begin()
 		go program.Quit()
 	}
-	program = tea.NewProgram(m, tea.WithInput(t.In), tea.WithOutput(watched(t.Out, gone)), tea.WithContext(ctx), tea.WithoutSignalHandler())
+	program = tea.NewProgram(m, tea.WithInput(t.In), tea.WithOutput(watched(t.Out, gone)), tea.WithContext(ctx), tea.WithoutSignalHandler(), Shrinkable())
 	go forward(ctx, t, program, gone)
 	var last ended
 	followed := make(chan struct{})
