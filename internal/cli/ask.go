@@ -32,13 +32,19 @@ const (
 )
 
 // roomy tells whether the terminal has room to draw in.
-func (a *app) roomy() bool {
-	f, ok := a.Stdout.(*os.File)
+func (a *app) roomy() bool { return columns(a.Stdout) > 0 }
+
+// columns is the width of a terminal with room to draw in, else 0.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
 	if !ok {
-		return false
+		return 0
 	}
 	columns, lines, err := term.GetSize(int(f.Fd()))
-	return err == nil && columns >= leastColumns && lines >= leastLines
+	if err != nil || columns < leastColumns || lines < leastLines {
+		return 0
+	}
+	return columns
 }
 
 func isTerminal(w io.Writer) bool {

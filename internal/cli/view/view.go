@@ -31,6 +31,8 @@ type View interface {
 	Checked(r *control.CheckReport)
 	// Actions lists what the drivers can do.
 	Actions(drivers []*driver.Driver)
+	// Reading says what reading before a run waits for, once that takes long.
+	Reading(r control.Reading)
 	// Say prints a sentence that is no result: progress, a hint, a warning.
 	Say(format string, args ...any)
 	// Result prints a command's result: text for people, value as JSON.
