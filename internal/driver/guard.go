@@ -137,7 +137,7 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		case <-ctx.Done():
 			timer.Stop()
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return r, err // it says that there was no answer, which is why
+				return r, fmt.Errorf("%w (%w)", err, ctx.Err()) // one thing, said as one
 			}
 			return r, errors.Join(ctx.Err(), err)
 		case <-timer.C:
