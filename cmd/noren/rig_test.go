@@ -54,7 +54,7 @@ func newRig(t *testing.T, protected bool) *rig {
 	r.stall = newStall(t, addrs.Admin.String())
 	_, port, err := net.SplitHostPort(r.front)
 	r.must(err)
-	r.must(os.WriteFile(filepath.Join(r.dir, "noren.yaml"), fmt.Appendf(nil, `version: 1
+	r.write("noren.yaml", fmt.Sprintf(`version: 1
 zone: Asia/Tokyo
 environments:
   prod:
@@ -65,8 +65,13 @@ services:
   shop:
     entrances: [{kind: gate/door, name: shop}]
     health: ["http://shop.test:%[3]s/healthz"]
-`, protected, r.stall.url, port), 0o600))
+`, protected, r.stall.url, port))
 	return r
+}
+
+func (r *rig) write(name, text string) {
+	r.t.Helper()
+	r.must(os.WriteFile(filepath.Join(r.dir, name), []byte(text), 0o600))
 }
 
 func serveGate(t *testing.T, c gate.Config) gate.Addrs {
