@@ -12,6 +12,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
 // version is set by the linker for releases.
@@ -27,6 +28,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not heed the first
 	// A reader that goes away (noren close | head) must not cut off a run.
 	signal.Ignore(syscall.SIGPIPE)
+	kubeclient.Quiet()
 	return cli.Main(ctx, cli.World{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Registry: all.Registry(), Version: buildVersion(), Now: time.Now,

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/cli/live"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
@@ -22,6 +23,29 @@ import (
 // noren asks.
 func (a *app) interactive() bool {
 	return a.output == "text" && a.Stdin != nil && term.IsTerminal(int(a.Stdin.Fd())) && isTerminal(a.Stdout)
+}
+
+// The least room in which noren draws. A serial console, expect and some CI say
+// that they have 0 columns and 0 lines: they get plain lines.
+const (
+	leastColumns = 20
+	leastLines   = 6
+)
+
+// roomy tells whether the terminal has room to draw in.
+func (a *app) roomy() bool { return columns(a.Stdout) > 0 }
+
+// columns is the width of a terminal with room to draw in, else 0.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	columns, lines, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns < leastColumns || lines < leastLines {
+		return 0
+	}
+	return columns
 }
 
 func isTerminal(w io.Writer) bool {
@@ -104,12 +128,33 @@ func declined() error {
 	return &fault.Fault{Code: fault.Interrupted, Summary: "not confirmed", Detail: "Nothing was touched."}
 }
 
+// form asks one question: drawn where there is room, else as a line.
 func (a *app) form(ctx context.Context, field huh.Field) error {
-	err := huh.NewForm(huh.NewGroup(field)).WithInput(a.Stdin).WithOutput(a.Stdout).WithShowHelp(false).RunWithContext(ctx)
-	if errors.Is(err, huh.ErrUserAborted) {
+	form := huh.NewForm(huh.NewGroup(field)).WithInput(a.Stdin).WithOutput(a.Stdout).WithShowHelp(false)
+	if !a.roomy() {
+		return atOnce(ctx, form.WithAccessible(true).Run)
+	}
+	err := form.WithProgramOptions(live.Shrinkable()).RunWithContext(ctx)
+	switch {
+	case errors.Is(err, huh.ErrUserAborted):
 		return declined()
+	case ctx.Err() != nil:
+		return ctx.Err() // huh says that its time is over
 	}
 	return err
+}
+
+// atOnce runs f, which does not heed ctx, and does not wait for it when ctx is
+// done: f reads a line that nobody will type.
+func atOnce(ctx context.Context, f func() error) error {
+	answered := make(chan error, 1)
+	go func() { answered <- f() }()
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func serviceList(p *plan.Plan) string {

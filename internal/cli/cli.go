@@ -36,6 +36,9 @@ type World struct {
 	// Hook and Patience are passed to package control, for tests.
 	Hook     func(point string)
 	Patience time.Duration
+	// ReadPatience is too; Slow is how long a wait goes unsaid. Zero: as for
+	// people.
+	ReadPatience, Slow time.Duration
 }
 
 // Main runs one command and returns its exit code.
@@ -77,6 +80,9 @@ type app struct {
 	file   string
 	output string
 	view   view.View
+	// waits is set where a run that fails is to wait for a person although the
+	// terminal is gone: --on-failure ask says so.
+	waits bool
 }
 
 func (a *app) root() *cobra.Command {
@@ -143,7 +149,7 @@ func (a *app) chooseView() error {
 // human writes through colorprofile, which takes colour out where there is no
 // terminal, or NO_COLOR or TERM=dumb ask for it.
 func (a *app) human() view.View {
-	return view.Human{Out: colorprofile.NewWriter(a.Stdout, os.Environ()), Err: colorprofile.NewWriter(a.Stderr, os.Environ())}
+	return view.Human{Out: colorprofile.NewWriter(a.Stdout, os.Environ()), Err: colorprofile.NewWriter(a.Stderr, os.Environ()), Columns: columns(a.Stderr)}
 }
 
 // usage makes a fault of cobra's errors about flags and arguments.
@@ -197,7 +203,8 @@ func (a *app) control(ctx context.Context, cat *catalog.Catalog) (*control.Contr
 	if err != nil {
 		return nil, err
 	}
-	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Origin: a.origin(dir), Hook: a.Hook, Patience: a.Patience})
+	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Origin: a.origin(dir), Hook: a.Hook,
+		Patience: a.Patience, ReadPatience: a.ReadPatience, Reading: a.waitingLine().reading})
 }
 
 // with runs f with a control that is closed afterwards.

@@ -129,6 +129,7 @@ func (a *app) onFailure(flag string) (plan.OnFailure, error) {
 	case flag == "" || flag == string(plan.Undo):
 		return plan.Undo, nil
 	case flag == string(plan.Ask):
+		a.waits = true
 		return plan.Ask, nil
 	}
 	return "", invalid("unknown answer to failure", "--on-failure is "+flag+"; it can be undo or ask.")

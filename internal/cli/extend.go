@@ -157,7 +157,7 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 		if err != nil {
 			return err
 		}
-		if err := a.start(ctx, c, p.Plan, how); err != nil {
+		if _, err := a.start(ctx, c, p.Plan, how); err != nil {
 			return err
 		}
 	}

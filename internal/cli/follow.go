@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/noren-dev/noren/internal/cli/live"
 	"github.com/noren-dev/noren/internal/control"
@@ -48,14 +46,11 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	if err != nil {
 		return err
 	}
-	r, err := c.StartConfirmed(ctx, closing.Plan, run.Confirmation{How: how})
+	id, err := a.start(ctx, c, closing.Plan, how)
 	if err != nil {
 		return err
 	}
-	if err := a.follow(ctx, c, r.ID); err != nil {
-		return err
-	}
-	return a.closed(ctx, c, r.ID, stay)
+	return a.closed(ctx, c, id, stay)
 }
 
 // open carries on openings that were cut off; then it plans, asks, and opens
@@ -93,7 +88,7 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		if err != nil {
 			return err
 		}
-		if err := a.start(ctx, c, p, how); err != nil {
+		if _, err := a.start(ctx, c, p, how); err != nil {
 			return err
 		}
 	}
@@ -127,26 +122,41 @@ func where(env string) string {
 	return " in " + env
 }
 
-func (a *app) start(ctx context.Context, c *control.Control, p *plan.Plan, how run.How) error {
-	r, err := c.StartConfirmed(ctx, p, run.Confirmation{How: how})
-	if err != nil {
-		return err
+// start records the plan as a run and follows it; it returns the run's id. From
+// here on the run is under way, whatever becomes of the terminal.
+func (a *app) start(ctx context.Context, c *control.Control, p *plan.Plan, how run.How) (id string, err error) {
+	h := takeHold(ctx)
+	defer h.release()
+	if err := ctx.Err(); err != nil {
+		return "", err
 	}
-	return a.follow(ctx, c, r.ID)
+	r, err := c.StartConfirmed(context.WithoutCancel(ctx), p, run.Confirmation{How: how})
+	if err != nil {
+		return "", err
+	}
+	return r.ID, a.show(ctx, c, r.ID, h)
 }
 
-// follow shows a run until it ends, lets the person interrupt it, and returns
-// how it ended as an error, nil if it is done.
+// follow carries on a run that is recorded already.
 func (a *app) follow(ctx context.Context, c *control.Control, id string) error {
+	h := takeHold(ctx)
+	defer h.release()
+	return a.show(ctx, c, id, h)
+}
+
+// show shows a run until it ends, lets the person interrupt it, and returns
+// how it ended as an error, nil if it is done.
+func (a *app) show(ctx context.Context, c *control.Control, id string, h *hold) error {
 	// The run outlives the cancellation of the command: a person who presses
 	// Ctrl-C is asked, and a run half way is never just dropped.
 	ctx = context.WithoutCancel(ctx)
 	var r *run.Run
 	var err error
-	if a.interactive() {
-		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now}, id, c)
+	if a.interactive() && a.roomy() {
+		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
+			Line: a.view.Event, Waits: a.waits}, id, c)
 	} else {
-		r, err = a.followLines(ctx, c, id)
+		r, err = a.followLines(ctx, c, id, h)
 	}
 	if err != nil {
 		return err
@@ -156,11 +166,9 @@ func (a *app) follow(ctx context.Context, c *control.Control, id string) error {
 }
 
 // followLines shows a run line by line. The first interrupt puts everything
-// back, since there is nobody to ask; the second leaves at once.
-func (a *app) followLines(ctx context.Context, c *control.Control, id string) (*run.Run, error) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+// back, since there is nobody to ask; the second leaves at once. Where the
+// lines go no longer, the run goes on all the same.
+func (a *app) followLines(ctx context.Context, c *control.Control, id string, h *hold) (*run.Run, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -168,7 +176,7 @@ func (a *app) followLines(ctx context.Context, c *control.Control, id string) (*
 			select {
 			case <-ctx.Done():
 				return
-			case s := <-signals:
+			case s := <-h.interrupts:
 				if n > 0 {
 					cancel(left(id, s))
 					return

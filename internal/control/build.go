@@ -144,7 +144,9 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 	if err != nil {
 		return err
 	}
+	answered := b.asks(b.env.Name, in.Target)
 	v, err := in.Check.Check(ctx)
+	answered()
 	if err != nil {
 		return unread(in.Target, b.env.Name, err)
 	}
@@ -231,7 +233,10 @@ func (b *builder) observe(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.From, err = in.Change.Observe(ctx); err != nil {
+		answered := b.asks(b.env.Name, s.Target)
+		s.From, err = in.Change.Observe(ctx)
+		answered()
+		if err != nil {
 			return unread(s.Target, b.env.Name, err)
 		}
 		if s.To, err = in.Change.Propose(s.From); err != nil {

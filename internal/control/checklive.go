@@ -48,6 +48,8 @@ type liveCheck struct {
 // service plans the service's closing, which reads all that a closing would
 // read, and asks its health URLs. What is wrong goes into out.
 func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *ServiceCheck) {
+	ctx, cancel := l.patiently(ctx)
+	defer cancel()
 	x, err := newPlanner(ctx, l.Control, l.env, CloseRequest{Environment: l.env.Name})
 	if err != nil {
 		out.Problems = append(out.Problems, err)

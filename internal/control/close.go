@@ -79,6 +79,8 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err := req.endless(); err != nil {
 		return nil, err
 	}
+	ctx, cancel := c.patiently(ctx)
+	defer cancel()
 	x, err := newPlanner(ctx, c, env, req)
 	if err != nil {
 		return nil, err
@@ -187,8 +189,12 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		if err != nil {
 			return p.entrance.Options.Fault("", err)
 		}
-		if p.survey, err = e.Survey(ctx); err != nil {
-			return unread(p.entrance.Kind+" "+p.entrance.Name, x.env.Name, err)
+		name := p.entrance.Kind + " " + p.entrance.Name
+		answered := x.asks(x.env.Name, name)
+		p.survey, err = e.Survey(ctx)
+		answered()
+		if err != nil {
+			return unread(name, x.env.Name, err)
 		}
 		if x.concerns != nil && !x.concerns(p.survey) {
 			return nil

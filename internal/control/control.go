@@ -32,13 +32,20 @@ type Options struct {
 	// Patience, if not zero, is the longest that any step of a new plan waits;
 	// tests shorten it.
 	Patience time.Duration
+	// Reading, if not nil, is told what is being read outside before a run,
+	// whenever that changes, one call at a time. It must not block.
+	Reading func(Reading)
+	// ReadPatience, if not zero, bounds all that is read before a run; tests
+	// shorten it.
+	ReadPatience time.Duration
 }
 
 // A Control answers requests on one catalog and one state directory.
 type Control struct {
 	Options
-	store  *store.Store
-	engine *engine.Engine // nil while another process executes
+	store   *store.Store
+	engine  *engine.Engine // nil while another process executes
+	reading reading
 }
 
 // Open opens the state directory. It starts nothing: the engine comes with the
@@ -359,8 +366,9 @@ func (c *Control) hurried(p *plan.Plan) *plan.Plan {
 	return p
 }
 
+// session connects to an environment to read it before a run.
 func (c *Control) session(env plan.Environment) *driver.Session {
-	return c.Registry.Open(driver.Env{Name: env.Name, Now: c.Now}, env.Drivers)
+	return c.Registry.Open(driver.Env{Name: env.Name, Now: c.Now, CallPatience: c.callPatience()}, env.Drivers)
 }
 
 // newID names a run so that a person can say it aloud: the kind, the day, and

@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/page"
 )
 
 // An InitPlace is a place to look for entrances in, and what it is to be
@@ -48,6 +49,9 @@ type FoundEntrance struct {
 // Init looks for entrances in every place and drafts a catalog of them. It
 // writes nothing.
 func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req InitRequest) (*Drafted, error) {
+	if err := initLanguages(req.Languages); err != nil {
+		return nil, err
+	}
 	d := &drafter{services: map[string]*draftService{}}
 	for _, p := range req.Places {
 		configs, err := configsOf(p.Drivers)
@@ -73,6 +77,29 @@ func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req I
 	}
 	draft := catalog.Draft{Zone: req.Zone, Languages: req.Languages, Environments: d.drafts, Services: d.draft()}
 	return &Drafted{Draft: draft, Found: d.found, Notes: d.notes}, nil
+}
+
+// initLanguages refuses languages in which the page could not be shown: init
+// writes no texts, so that noren must have some.
+func initLanguages(tags []string) error {
+	for i, tag := range tags {
+		refused := func(detail string) error {
+			return &fault.Fault{Code: fault.Invalid, Summary: "language cannot be used",
+				Detail: detail + " Nothing was written.", Try: []string{"noren init --lang " + strings.Join(page.Languages(), ",")}}
+		}
+		if slices.Contains(tags[:i], tag) {
+			return refused(fmt.Sprintf("%s is named twice.", tag))
+		}
+		if page.Speaks(tag) {
+			continue
+		}
+		detail := fmt.Sprintf("noren has texts for the closed page in %s, and none in %q.", strings.Join(page.Languages(), " and "), tag)
+		if near := fault.Nearest(tag, page.Languages()); near != "" {
+			detail += fmt.Sprintf(" Did you mean %s?", near)
+		}
+		return refused(detail + " For another language, leave --lang out, and write it with its title and message into noren.yaml afterwards.")
+	}
+	return nil
 }
 
 // A drafter gathers what was found, place by place.

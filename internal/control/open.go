@@ -114,6 +114,8 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
 		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
+	ctx, cancel := c.patiently(ctx)
+	defer cancel()
 	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
@@ -194,7 +196,9 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		if err != nil {
 			return err
 		}
+		answered := c.asks(o.plan.Environment.Name, s.Target)
 		now, err := inst.Change.Observe(ctx)
+		answered()
 		if err != nil {
 			return unread(s.Target, o.plan.Environment.Name, err)
 		}

@@ -30,6 +30,8 @@ func (c *Control) WhoSees(ctx context.Context, r edge.Request, closing CloseRequ
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := c.patiently(ctx)
+	defer cancel()
 	x, err := newPlanner(ctx, c, env, closing)
 	if err != nil {
 		return nil, err

@@ -36,8 +36,12 @@ func (x *planner) rests(ctx context.Context, services []catalog.Service) error {
 		if err != nil {
 			return w.workload.Options.Fault("", err)
 		}
-		if w.resting, err = opened.Rest(ctx); err != nil {
-			return unread(w.workload.Kind+" "+w.workload.Name, x.env.Name, err)
+		name := w.workload.Kind + " " + w.workload.Name
+		answered := x.asks(x.env.Name, name)
+		w.resting, err = opened.Rest(ctx)
+		answered()
+		if err != nil {
+			return unread(name, x.env.Name, err)
 		}
 		return nil
 	})

@@ -272,6 +272,31 @@ func TestGuardDeadline(t *testing.T) {
 	})
 }
 
+// Before a run a call may take less, and all of them as long as ctx says.
+func TestGuardBeforeARun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		b := &box{call: func(ctx context.Context, _ string, _, _ *boxState) error {
+			calls++
+			<-ctx.Done()
+			return fmt.Errorf("get: %w", ctx.Err())
+		}}
+		s := driver.NewRegistry(b.driver(&boxConfig{}, new(int))).Open(driver.Env{CallPatience: 10 * time.Second}, nil)
+		in, err := s.Action(t.Context(), "box/look", json.RawMessage(`{"name":"a"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err = in.Check.Check(ctx)
+		if took := time.Since(began); !errors.Is(err, action.ErrUnavailable) || calls != 3 || took != 25*time.Second {
+			t.Errorf("%v after %d calls in %s", err, calls, took)
+		}
+	})
+}
+
 func TestGuardStopsWhenTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,6 +25,9 @@ import (
 type Env struct {
 	Name string
 	Now  func() time.Time
+	// CallPatience, if not zero, bounds one call to the outside instead of the
+	// patience that a run has: before a run, a person sits there and waits.
+	CallPatience time.Duration
 }
 
 // A Driver is one outside system that noren knows: its configuration, its

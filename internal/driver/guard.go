@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,82 +13,105 @@ import (
 	"github.com/noren-dev/noren/internal/fault"
 )
 
-// Bounds on every outside call. One call may take callTimeout; a call that
-// does not return in time, or ends with action.ErrUnavailable, is tried again
+// Bounds on every outside call. One call may take callPatience, unless [Env] says
+// otherwise; a call that does not return in time, or ends with action.ErrUnavailable, is tried again
 // up to callTries times in all, with pauses that double from firstPause and are
 // spread at random by half, so that many targets do not come back at the same
 // moment.
 const (
-	callTimeout = 30 * time.Second
-	callTries   = 6
-	firstPause  = 100 * time.Millisecond
+	callPatience = 30 * time.Second
+	callTries    = 6
+	firstPause   = 100 * time.Millisecond
 )
 
 // guarded wraps an instance's calls in the bounds above. Retrying is safe
 // because of the contract: observing only reads, and an Apply that has
 // happened already does nothing.
-func guarded(in *Instance) *Instance {
+func guarded(in *Instance, p patience) *Instance {
 	out := *in // what does no I/O stays as it is
 	if in.Change != nil {
-		out.Change = guardedChange{in.Change}
+		out.Change = guardedChange{in.Change, p}
 	}
 	if in.Check != nil {
-		out.Check = guardedCheck{in.Check}
+		out.Check = guardedCheck{in.Check, p}
 	}
 	if in.Effect != nil {
-		out.Effect = guardedEffect{in.Effect}
+		out.Effect = guardedEffect{in.Effect, p}
 	}
 	if in.Waiter != nil {
-		out.Waiter = guardedWaiter{in.Waiter}
+		out.Waiter = guardedWaiter{in.Waiter, p}
 	}
 	if in.Marker != nil {
-		out.Marker = guardedMarker{in.Marker}
+		out.Marker = guardedMarker{in.Marker, p}
 	}
 	return &out
 }
 
-type guardedChange struct{ action.Change }
+// A patience is how long one call may take.
+type patience time.Duration
+
+func (e Env) patience() patience { return patience(cmp.Or(e.CallPatience, callPatience)) }
+
+type guardedChange struct {
+	action.Change
+	patience patience
+}
 
 func (g guardedChange) Observe(ctx context.Context) (action.State, error) {
-	return retried(ctx, g.Change.Observe)
+	return retried(ctx, g.patience, g.Change.Observe)
 }
 
 func (g guardedChange) Apply(ctx context.Context, from, to action.State) error {
-	_, err := retried(ctx, func(ctx context.Context) (struct{}, error) {
+	_, err := retried(ctx, g.patience, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, g.Change.Apply(ctx, from, to)
 	})
 	return err
 }
 
-type guardedCheck struct{ check action.Check }
-
-func (g guardedCheck) Check(ctx context.Context) (action.Verdict, error) {
-	return retried(ctx, g.check.Check)
+type guardedCheck struct {
+	check    action.Check
+	patience patience
 }
 
-type guardedEffect struct{ action.Effect }
+func (g guardedCheck) Check(ctx context.Context) (action.Verdict, error) {
+	return retried(ctx, g.patience, g.check.Check)
+}
+
+type guardedEffect struct {
+	action.Effect
+	patience patience
+}
 
 func (g guardedEffect) Do(ctx context.Context, key string) error {
-	_, err := retried(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Effect.Do(ctx, key) })
+	_, err := retried(ctx, g.patience, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Effect.Do(ctx, key) })
 	return err
 }
 
-type guardedWaiter struct{ action.Waiter }
+type guardedWaiter struct {
+	action.Waiter
+	patience patience
+}
 
 func (g guardedWaiter) Settled(ctx context.Context, want action.State) (action.Verdict, error) {
-	return retried(ctx, func(ctx context.Context) (action.Verdict, error) { return g.Waiter.Settled(ctx, want) })
+	return retried(ctx, g.patience, func(ctx context.Context) (action.Verdict, error) { return g.Waiter.Settled(ctx, want) })
 }
 
-type guardedMarker struct{ action.Marker }
+type guardedMarker struct {
+	action.Marker
+	patience patience
+}
 
 func (g guardedMarker) Marked(m action.Mark) action.Change {
-	return guardedChange{g.Marker.Marked(m)}
+	return guardedChange{g.Marker.Marked(m), g.patience}
 }
 
-type guardedEntrance struct{ Entrance }
+type guardedEntrance struct {
+	Entrance
+	patience patience
+}
 
 func (g guardedEntrance) Survey(ctx context.Context) (*Survey, error) {
-	return retried(ctx, g.Entrance.Survey)
+	return retried(ctx, g.patience, g.Entrance.Survey)
 }
 
 // Requires lists what surveying, closing and opening the entrance may need, as
@@ -101,10 +125,10 @@ func (g guardedEntrance) Requires() []action.Permission {
 
 // retried calls f until it ends with anything but ErrUnavailable, its tries
 // are used up, or ctx is done.
-func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R, error) {
+func retried[R any](ctx context.Context, p patience, f func(context.Context) (R, error)) (R, error) {
 	pause := firstPause
 	for try := 1; ; try++ {
-		r, err := bounded(ctx, f)
+		r, err := bounded(ctx, p, f)
 		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
 			return r, err
 		}
@@ -112,6 +136,9 @@ func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R,
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return r, fmt.Errorf("%w (%w)", err, ctx.Err()) // one thing, said as one
+			}
 			return r, errors.Join(ctx.Err(), err)
 		case <-timer.C:
 		}
@@ -122,8 +149,8 @@ func retried[R any](ctx context.Context, f func(context.Context) (R, error)) (R,
 // bounded calls f with a deadline. An outside that let it pass is unavailable.
 // A driver that panics fails its step, not the process: other targets of the
 // run may have to be taken back.
-func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (r R, err error) {
-	call, cancel := context.WithTimeout(ctx, callTimeout)
+func bounded[R any](ctx context.Context, p patience, f func(context.Context) (R, error)) (r R, err error) {
+	call, cancel := context.WithTimeout(ctx, time.Duration(p))
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -132,8 +159,8 @@ func bounded[R any](ctx context.Context, f func(context.Context) (R, error)) (r 
 		}
 	}()
 	r, err = f(call)
-	if errors.Is(err, context.DeadlineExceeded) && call.Err() != nil && ctx.Err() == nil && !errors.Is(err, action.ErrUnavailable) {
-		err = fmt.Errorf("no answer within %s: %w: %w", callTimeout, action.ErrUnavailable, err)
+	if errors.Is(err, context.DeadlineExceeded) && call.Err() != nil && !errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, action.ErrUnavailable) {
+		err = fmt.Errorf("no answer in time: %w: %w", action.ErrUnavailable, err)
 	}
 	return r, err
 }

@@ -296,7 +296,7 @@ func (s *Session) Action(ctx context.Context, name string, params json.RawMessag
 	if err != nil {
 		return nil, err
 	}
-	return guarded(in), nil
+	return guarded(in, s.env.patience()), nil
 }
 
 // Entrance opens an entrance by its kind and name.
@@ -314,7 +314,7 @@ func (s *Session) Entrance(ctx context.Context, kind, name string, options json.
 			if err != nil {
 				return nil, err
 			}
-			return guardedEntrance{opened}, nil
+			return guardedEntrance{opened, s.env.patience()}, nil
 		}
 	}
 	return nil, &fault.Fault{Code: fault.Invalid, Summary: "unknown kind of entrance",

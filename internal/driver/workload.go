@@ -90,14 +90,17 @@ func (s *Session) Workload(ctx context.Context, kind, name string, options json.
 			if err != nil {
 				return nil, err
 			}
-			return guardedWorkload{opened}, nil
+			return guardedWorkload{opened, s.env.patience()}, nil
 		}
 	}
 	return nil, &fault.Fault{Code: fault.Invalid, Summary: "unknown kind of workload",
 		Detail: fmt.Sprintf("%q is none of %s.", kind, strings.Join(s.registry.WorkloadKinds(), ", "))}
 }
 
-type guardedWorkload struct{ Workload }
+type guardedWorkload struct {
+	Workload
+	patience patience
+}
 
 // Requires lists what bringing the workload to rest may need, as far as that is
 // known before it is read.
@@ -109,5 +112,5 @@ func (g guardedWorkload) Requires() []action.Permission {
 }
 
 func (g guardedWorkload) Rest(ctx context.Context) (*Resting, error) {
-	return retried(ctx, g.Workload.Rest)
+	return retried(ctx, g.patience, g.Workload.Rest)
 }

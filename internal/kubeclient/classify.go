@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -61,11 +62,12 @@ func Classify(err error, what string) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// unanswered tells whether err is about the way to the server and back.
+// unanswered tells whether err is about the way to the server and back. An answer
+// that was cut off comes as an unexpected end.
 func unanswered(err error) bool {
 	var viaURL *url.Error
 	var viaNet net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &viaURL) || errors.As(err, &viaNet)
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &viaURL) || errors.As(err, &viaNet)
 }
 
 func unavailable(err error, what, why string) error {

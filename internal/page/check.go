@@ -48,7 +48,7 @@ func checkUntil(t time.Time) error {
 // languages returns the tags to show, checked.
 func (c Content) languages() ([]string, error) {
 	if len(c.Languages) == 0 {
-		return []string{"ja", "en"}, nil
+		return Languages(), nil
 	}
 	for i, tag := range c.Languages {
 		if !tagForm.MatchString(tag) {

@@ -48,6 +48,12 @@ func voiceOf(tag string) voice {
 	}
 }
 
+// Languages are those that noren speaks, as tags without a region.
+func Languages() []string { return []string{"ja", "en"} }
+
+// Speaks tells whether noren has texts of its own in a language, by its tag.
+func Speaks(tag string) bool { return tagForm.MatchString(tag) && voiceOf(tag).title != "" }
+
 // text returns the user's text for a language, or else the default.
 func text(given map[string]string, tag, byDefault string) string {
 	if s := strings.TrimSpace(given[tag]); s != "" {

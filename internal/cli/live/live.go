@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -22,6 +23,15 @@ type Terminal struct {
 	In  io.Reader
 	Out io.Writer
 	Now func() time.Time
+	// Interrupts come from outside the terminal's keys, such as SIGTERM: each is
+	// as Ctrl-C. Hangups say that the terminal is gone.
+	Interrupts, Hangups <-chan os.Signal
+	// Line is told what happens after the terminal has gone: somebody may have
+	// sent the hangup by hand, and sit there still.
+	Line func(run.Event, *run.Run)
+	// Waits says that a run which fails after the terminal has gone waits for
+	// a person elsewhere. Otherwise it goes back, as without anybody to ask.
+	Waits bool
 }
 
 // A Source tells of a run and takes signals for it.
@@ -30,32 +40,71 @@ type Source interface {
 	Signal(ctx context.Context, id string, s run.Signal) error
 }
 
-// Run shows the run until it ends or the person leaves.
+// Run shows the run until it ends or the person leaves. When the terminal goes
+// it follows the run to its end without one: see absence.
 func Run(ctx context.Context, t Terminal, id string, src Source) (*run.Run, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m := &model{now: t.Now, id: id, signal: func(s run.Signal) error { return src.Signal(ctx, id, s) }}
-	program := tea.NewProgram(m, tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithContext(ctx), tea.WithoutSignalHandler())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	signal := func(s run.Signal) error { return src.Signal(ctx, id, s) }
+	away := &absence{goBack: func() {
+		if err := signal(run.SignalUndo); err != nil {
+			cancel(err)
+		}
+	}, waits: t.Waits}
+	m := &model{now: t.Now, id: id, signal: func(s run.Signal) error {
+		away.answered()
+		return signal(s)
+	}}
+	var program *tea.Program
+	gone := func() {
+		away.begin()
+		go program.Quit()
+	}
+	program = tea.NewProgram(m, tea.WithInput(t.In), tea.WithOutput(watched(t.Out, gone)), tea.WithContext(ctx), tea.WithoutSignalHandler(), Shrinkable())
+	go forward(ctx, t, program, gone)
+	var last ended
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
-		r, err := src.Follow(ctx, id, func(_ run.Event, r *run.Run) { program.Send(snapshot(r)) })
-		program.Send(ended{r, err})
+		r, err := src.Follow(ctx, id, func(e run.Event, r *run.Run) {
+			if away.heard(e, r) {
+				t.Line(e, r)
+			}
+			program.Send(snapshot(r))
+		})
+		last = ended{r, err}
+		program.Send(last)
 	}()
-	if _, err := program.Run(); err != nil {
-		cancel()
-		<-followed
-		return nil, fmt.Errorf("terminal: %w", err)
-	}
+	_, broken := program.Run()
 	if m.left {
-		cancel()
+		cancel(nil)
 		<-followed
 		return nil, &fault.Fault{Code: fault.Interrupted, Summary: "left in the middle of a run",
 			Detail: fmt.Sprintf("Run %s has not ended.", id), Left: "as far as the run has come; it stays recorded",
 			Try: []string{"noren resume " + id, "noren undo " + id}}
 	}
+	if broken != nil {
+		away.begin() // what cannot be drawn is followed all the same
+	}
 	<-followed
-	return m.final.run, m.final.err
+	if cause := context.Cause(ctx); cause != nil {
+		return last.run, cause
+	}
+	return last.run, last.err
+}
+
+// forward brings the signals that the process gets to the program.
+func forward(ctx context.Context, t Terminal, program *tea.Program, gone func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.Interrupts:
+			program.Send(tea.KeyPressMsg{Code: 'c', Mod: tea.ModCtrl})
+		case <-t.Hangups:
+			gone()
+		}
+	}
 }
 
 type (
@@ -85,7 +134,6 @@ type model struct {
 	asking bool
 	said   string
 	left   bool
-	final  ended
 	height int
 	tick   int
 	signal func(run.Signal) error
@@ -107,7 +155,6 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case updated:
 		m.run = msg.run
 	case ended:
-		m.final = msg
 		if msg.run != nil {
 			m.run = msg.run
 		}

@@ -21,6 +21,8 @@ import (
 // and faults; both strip colour where there is no terminal.
 type Human struct {
 	Out, Err io.Writer
+	// Columns is the width of the terminal that Err is, 0 if it is none.
+	Columns int
 }
 
 func (h Human) print(format string, args ...any) { fmt.Fprintf(h.Out, format, args...) }

@@ -45,6 +45,8 @@ type View interface {
 	Verified(r audit.Report, head string)
 	// History lists past runs.
 	History(rows []report.Row, now time.Time)
+	// Reading says what reading before a run waits for, once that takes long.
+	Reading(r control.Reading)
 	// Say prints a sentence that is no result: progress, a hint, a warning.
 	Say(format string, args ...any)
 	// Result prints a command's result: text for people, value as JSON.
