@@ -84,6 +84,11 @@ func (g guardedMarker) Marked(m action.Mark) action.Change {
 	return guardedChange{g.Marker.Marked(m)}
 }
 
+func (g guardedMarker) Fits(ctx context.Context, m action.Mark) error {
+	_, err := retried(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Marker.Fits(ctx, m) })
+	return err
+}
+
 type guardedEntrance struct{ Entrance }
 
 func (g guardedEntrance) Survey(ctx context.Context) (*Survey, error) {

@@ -177,11 +177,17 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 // closing's mark that is taken away.
 func (x *execution) receipt(ctx context.Context, s plan.Step) (action.Receipt, action.Mark, error) {
 	mine, err := x.store.Receipt(ctx, x.id, s.ID)
-	if err != nil || s.Undoes == "" {
-		return mine, action.Mark{Receipt: mine, Params: s.Params, Actor: x.actor}, err
+	if err != nil {
+		return mine, action.Mark{}, err
 	}
-	theirs, err := x.store.Receipt(ctx, x.plan.Closing, s.Undoes)
-	return mine, action.Mark{Receipt: theirs, Params: s.Params, Actor: x.actor}, err
+	of := mine
+	if s.Undoes != "" {
+		if of, err = x.store.Receipt(ctx, x.plan.Closing, s.Undoes); err != nil {
+			return mine, action.Mark{}, err
+		}
+	}
+	m, err := plan.MarkOf(x.closing, of, s.Params, x.actor)
+	return mine, m, err
 }
 
 func marked(in *driver.Instance, m action.Mark) action.Change {

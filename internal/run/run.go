@@ -63,6 +63,7 @@ const (
 	StepStranded Type = "step.stranded"
 	Signalled    Type = "signal.received"
 	Extended     Type = "run.extended"
+	Adopted      Type = "run.adopted" // rebuilt from its marks; its own records are elsewhere, or lost
 )
 
 // An Event is one thing that happened in a run. Seq numbers all events of a
@@ -144,11 +145,23 @@ type Run struct {
 	Until   time.Time // of the plan, or as extended
 	Steps   map[string]*Step
 	Problem *Problem // why the run waits, takes back, or ended as it did
+	// Adopted is who rebuilt the run from its marks, and when: its records
+	// before that are elsewhere, or lost. It is zero for any other run.
+	Adopted Adoption
 	// Ending is undo or stop once the run was told so, or decided so: nothing
 	// but the end follows, also after a crash.
 	Ending Signal
 	Last   int64 // seq of the last event folded
 }
+
+// An Adoption is who rebuilt a run from its marks, and when.
+type Adoption struct {
+	By string
+	At time.Time
+}
+
+// IsZero tells whether nobody did.
+func (a Adoption) IsZero() bool { return a.At.IsZero() }
 
 // A Step is what happened to one step of the plan.
 type Step struct {
@@ -223,6 +236,8 @@ func (r *Run) Fold(e Event) {
 		}
 	case Extended:
 		r.Until = e.Data.Until
+	case Adopted:
+		r.Adopted = Adoption{e.Data.Actor, e.At}
 	case RunEnded:
 		r.Status, r.Ended = e.Data.Status, e.At
 		if e.Data.Problem != nil {

@@ -65,7 +65,7 @@ func Driver() *driver.Driver {
 		driver.Checks("kube/backend.ready", "Every Service behind the Ingress has a ready endpoint", openBackends),
 		driver.Closes(KindIngress, "An Ingress of the AWS Load Balancer Controller, as namespace/name", openEntrance),
 		driver.Discovers(discover),
-		driver.FindsMarks(findMarks),
+		driver.FindsTraces(findTraces),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			return c.client.Refusals(ctx, need)
 		}),

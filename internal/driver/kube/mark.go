@@ -2,8 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
@@ -11,44 +9,29 @@ import (
 	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
-// MarkAnnotation holds noren's mark on an Ingress, as JSON.
-const MarkAnnotation = "noren.dev/mark"
+// MarkAnnotation holds noren's mark on an Ingress, as action.Mark.Text writes it.
+const MarkAnnotation = kubeclient.MarkAnnotation
 
 // ManagedBy labels the objects that noren creates.
 // Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 const ManagedBy = "app.kubernetes.io/managed-by"
-
-func encodeMark(m action.Mark) (string, error) {
-	text, err := jsonText(m)
-	if err != nil {
-		return "", fmt.Errorf("mark: %w", err)
-	}
-	return text, nil
-}
 
 // createdByUs tells whether noren created an Ingress.
 func createdByUs(ing *networkingv1.Ingress) bool {
 	return ing.Labels[ManagedBy] == kubeclient.FieldManager
 }
 
-// findMarks lists the marks on all Ingresses. One that cannot be read is
-// listed with its target alone, so that a person hears of it.
-func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
-	all, err := c.listIngresses(ctx)
-	if err != nil {
-		return nil, err
+// Fits tells whether a new Ingress could carry the mark.
+func (o *overlay) Fits(_ context.Context, m action.Mark) error {
+	return kubeclient.MarkFits(o.name(), m, o.p.Annotations)
+}
+
+// Fits tells whether the Ingress could carry the mark beside its own
+// annotations and the page's.
+func (c *patch) Fits(ctx context.Context, m action.Mark) error {
+	ing, err := c.conn.getIngress(ctx, c.p.Namespace, c.p.Name)
+	if err != nil || ing == nil {
+		return err
 	}
-	var marks []action.Mark
-	for _, ing := range all {
-		raw, ok := ing.Annotations[MarkAnnotation]
-		if !ok || ing.DeletionTimestamp != nil {
-			continue
-		}
-		var m action.Mark
-		if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
-			m = action.Mark{Receipt: action.Receipt{Target: c.target(ing.Namespace, "ingress", ing.Name)}}
-		}
-		marks = append(marks, m)
-	}
-	return marks, nil
+	return kubeclient.MarkFits(c.name(), m, ing.Annotations, c.p.Annotations)
 }

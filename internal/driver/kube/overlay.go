@@ -140,7 +140,7 @@ func (o *overlay) create(ctx context.Context, to *Overlay) error {
 		Spec: to.Spec,
 	}
 	if o.mark != nil {
-		raw, err := encodeMark(*o.mark)
+		raw, err := o.mark.Text()
 		if err != nil {
 			return err
 		}
