@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,10 @@ type OpenRequest struct {
 	Side      Side
 	OnFailure plan.OnFailure
 }
+
+// ErrNotHeld means that no run of this state directory holds a service that was
+// named. Whether it is closed all the same, only a look at it can tell.
+var ErrNotHeld = errors.New("no run holds it")
 
 // PlanOpen compiles one plan for each closing that holds the services asked
 // for, from the closing's receipts. It writes nothing. A drifted target
@@ -82,7 +87,7 @@ func pick(closed []ClosedService, req OpenRequest) ([]ClosedService, error) {
 			continue
 		}
 		f := &fault.Fault{Code: fault.NotFound, Summary: "service is not closed",
-			Detail: fmt.Sprintf("No run of noren holds %q%s closed.", name, in(req.Environment)), Try: []string{"noren status"}}
+			Detail: fmt.Sprintf("No run of this state directory holds %q%s closed.", name, in(req.Environment)), Try: []string{"noren status"}, Err: ErrNotHeld}
 		if near := fault.Nearest(name, names); near != "" {
 			f.Detail += fmt.Sprintf(" Did you mean %q?", near)
 		}
@@ -127,7 +132,9 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	var after []plan.Step
 	for _, s := range resume {
-		p.Locks = append(p.Locks, s.Target)
+		if !slices.Contains(p.Locks, s.Target) { // one without origin stands for its service, too
+			p.Locks = append(p.Locks, s.Target)
+		}
 		steps, err := o.afterResume(s)
 		if err != nil {
 			return nil, err

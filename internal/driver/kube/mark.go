@@ -26,12 +26,16 @@ func (o *overlay) Fits(_ context.Context, m action.Mark) error {
 	return kubeclient.MarkFits(o.name(), m, o.p.Annotations)
 }
 
-// Fits tells whether the Ingress could carry the mark beside its own
-// annotations and the page's.
+// Fits tells whether the Ingress, as it was read last in this session, could
+// carry the mark beside its own annotations and the page's.
 func (c *patch) Fits(ctx context.Context, m action.Mark) error {
-	ing, err := c.conn.getIngress(ctx, c.p.Namespace, c.p.Name)
-	if err != nil || ing == nil {
+	all, err := c.conn.seen(ctx)
+	if err != nil {
 		return err
+	}
+	ing := find(all.ingresses, c.p.Namespace, c.p.Name)
+	if ing == nil {
+		return nil
 	}
 	return kubeclient.MarkFits(c.name(), m, ing.Annotations, c.p.Annotations)
 }

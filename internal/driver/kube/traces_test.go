@@ -132,7 +132,6 @@ spec:
 	must(t, err)
 	in := driver.Bare(p)
 	m := action.Mark{Receipt: action.Receipt{Run: "run-1", Step: "close-1"}}
-	must(t, in.Marker.Fits(t.Context(), m))
 	annotate(t, s, "web", "example.com/large", func(string) string { return strings.Repeat("x", 256<<10-100) })
 	err = in.Marker.Fits(t.Context(), m)
 	if !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "262144 in all") {
