@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,6 +25,8 @@ func (a *app) recoverCommand() *cobra.Command {
 targets alone. The closings are rebuilt and adopted: from then on this state
 directory knows them like its own, and they are opened as by noren open, with all
 checks and proofs.
+
+Only what is in the catalog is recovered: others may be at work in the same place.
 
 The noren that made a closing must not be at work on it any more: a mark cannot
 tell whether it is.`,
@@ -49,7 +52,7 @@ tell whether it is.`,
 	}
 	flags.add(c)
 	c.Flags().Lookup("env").Usage = "the environment"
-	c.Flags().StringVar(&run, "run", "", "only what this run left, where marks of two runs are on one entrance")
+	c.Flags().StringVar(&run, "run", "", "only what this run left: where marks of two runs are on one entrance, or where its service is not in the catalog")
 	c.Flags().BoolVar(&keep, "keep-closed", false, "only adopt: status, open and all else know the closing from then on")
 	confirm.add(c)
 	a.addWait(c)
@@ -82,10 +85,8 @@ func (a *app) recover(ctx context.Context, c *control.Control, req recovering, c
 			return err
 		}
 	}
-	if err := a.openAdopted(ctx, c, rec, req, confirm); err != nil {
-		return err
-	}
-	return stuck(rec)
+	req.open.Behind = rec.Behind
+	return errors.Join(a.openAdopted(ctx, c, rec, req, confirm), stuck(rec))
 }
 
 // openAdopted opens what was adopted, now or by a command before that was cut

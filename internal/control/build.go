@@ -217,7 +217,7 @@ func (b *builder) observe(ctx context.Context) error {
 			}
 		}
 	}
-	err := each(ctx, changes, func(ctx context.Context, s *plan.Step) error {
+	return each(ctx, changes, func(ctx context.Context, s *plan.Step) error {
 		in, err := b.session.Action(ctx, s.Action, s.Params)
 		if err != nil {
 			return err
@@ -230,55 +230,6 @@ func (b *builder) observe(ctx context.Context) error {
 		}
 		if in.Describer != nil {
 			s.Description = in.Describer.Describe(s.From, s.To)
-		}
-		return nil
-	})
-	if errors.Is(err, &fault.Fault{Code: fault.Locked}) {
-		return b.closedBy(ctx, changes, err)
-	}
-	return err
-}
-
-// closedBy says who closed what stands in the way of the changes, where its
-// mark tells; else it returns why they cannot be made.
-func (b *builder) closedBy(ctx context.Context, changes []*plan.Step, why error) error {
-	report, err := b.Leftovers(ctx, lookPatience, b.env.Name)
-	if err != nil || report.Err() != nil {
-		return why
-	}
-	var closed []Leftover
-	for _, l := range report.Environments[0].Leftovers {
-		if l.Recoverable() && slices.ContainsFunc(changes, func(s *plan.Step) bool { return s.Target == l.Target }) {
-			closed = append(closed, l)
-		}
-	}
-	if len(closed) == 0 {
-		return why
-	}
-	return elsewhere(closed)
-}
-
-// marksFit fails if a target has no room for the mark of the change that the
-// plan makes there.
-func (b *builder) marksFit(ctx context.Context) error {
-	var changes []plan.Step
-	for _, s := range b.plan.Steps() {
-		if s.Kind == action.KindChange && !s.From.Equal(s.To) {
-			changes = append(changes, s)
-		}
-	}
-	return each(ctx, changes, func(ctx context.Context, s plan.Step) error {
-		in, err := b.session.Action(ctx, s.Action, s.Params)
-		if err != nil || in.Marker == nil {
-			return err
-		}
-		m, err := plan.MarkOf(b.plan, action.Receipt{Run: newID(b.plan.Kind, b.Now()), Step: s.ID, Action: s.Action, Target: s.Target,
-			From: s.From, To: s.To, TakenAt: b.Now()}, s.Params, b.Actor)
-		if err != nil {
-			return err
-		}
-		if err := in.Marker.Fits(ctx, m); err != nil {
-			return unread(s.Target, b.env.Name, err)
 		}
 		return nil
 	})

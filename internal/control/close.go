@@ -78,6 +78,12 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err != nil {
 		return nil, err
 	}
+	withMarks := x.watchForMarks(ctx)
+	return withMarks(x.planned(ctx, services))
+}
+
+// planned surveys, proposes and compiles.
+func (x *planner) planned(ctx context.Context, services []catalog.Service) (*Closing, error) {
 	if err := x.survey(ctx, services); err != nil {
 		return nil, err
 	}

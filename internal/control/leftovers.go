@@ -52,6 +52,7 @@ const (
 	UnusableMark Cause = "unusable mark"     // broken off, edited by hand, or of a newer noren
 	CopiedMark   Cause = "copied mark"       // its receipt is another object's
 	OtherName    Cause = "other environment" // made where the environment has another name
+	OtherCatalog Cause = "other catalog"     // of an entrance that is not in this catalog, or does not tell of which
 	NoMark       Cause = "no mark"           // it looks left over; what was before is not known
 )
 
@@ -78,11 +79,13 @@ type Leftover struct {
 
 	mark   action.Mark
 	origin *plan.Origin
+	mine   bool // it belongs to an entrance of the catalog, as far as can be told
 }
 
-// Recoverable tells whether recover can restore it from its mark.
+// Recoverable tells whether recover can restore it from its mark, one that is
+// not of this catalog if its run is named.
 func (l Leftover) Recoverable() bool {
-	return l.Cause == UnknownRun || l.Cause == EndedRun || l.Cause == Contended
+	return slices.Contains([]Cause{UnknownRun, EndedRun, Contended, OtherCatalog}, l.Cause)
 }
 
 // Sights says what was looked at: "41 Ingresses, 12 Applications".
@@ -197,8 +200,12 @@ func unlooked(env string, patience time.Duration, err error) error {
 // assess tells what of a look is left over.
 func (c *Control) assess(ctx context.Context, l look, held *holdings) (EnvironmentLook, error) {
 	e := EnvironmentLook{Environment: l.env.Name, Seen: l.found.Seen, Err: l.err, env: l.env, marks: map[markKey]bool{}}
+	mine, err := c.scope(l.env.Name)
+	if err != nil {
+		return e, err
+	}
 	for _, m := range l.found.Marks {
-		left, err := c.assessMark(ctx, l, m, held)
+		left, err := c.assessMark(ctx, l, m, held, mine)
 		if err != nil {
 			return e, err
 		}
@@ -211,7 +218,7 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 	}
 	for _, u := range l.found.Unmarked {
 		if !held.targets[u.Target] {
-			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice})
+			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)})
 		}
 	}
 	return e, e.contend(held)
@@ -225,9 +232,9 @@ func sentence(s string) string {
 }
 
 // assessMark returns why a mark is left over, nil if a current run explains it.
-func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, held *holdings) (*Leftover, error) {
+func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, held *holdings, mine scope) (*Leftover, error) {
 	r := m.Mark.Receipt
-	left := &Leftover{Environment: l.env.Name, Target: m.On, Ours: true, Run: r.Run, By: m.Mark.Actor, Since: r.TakenAt, mark: m.Mark}
+	left := &Leftover{Environment: l.env.Name, Target: m.On, Ours: true, Run: r.Run, By: m.Mark.Actor, Since: r.TakenAt, mark: m.Mark, mine: mine.mentions(m.On)}
 	if m.Wrong != "" {
 		if held.targets[m.On] {
 			return nil, nil // this state has the receipt itself
@@ -256,11 +263,30 @@ func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, he
 	if left.origin, err = plan.OriginOf(m.Mark); err != nil {
 		return left.unusable(fmt.Sprintf("The mark cannot be read: %v", err)), nil
 	}
-	if o := left.origin; o != nil {
-		left.Service, left.Until, left.Reason = o.Service.Name, o.Until, o.Reason
+	return left, c.assessRun(ctx, left, mine)
+}
+
+// assessRun tells what can be done about a sound mark.
+func (c *Control) assessRun(ctx context.Context, l *Leftover, mine scope) error {
+	if o := l.origin; o != nil {
+		l.Service, l.Until, l.Reason = o.Service.Name, o.Until, o.Reason
 	}
-	left.Try = []string{"noren recover --env " + l.env.Name}
-	return left, c.known(ctx, left)
+	l.Try = []string{"noren recover --env " + l.Environment}
+	if err := c.known(ctx, l); err != nil {
+		return err
+	}
+	if l.mine = mine.covers(l.origin); l.mine {
+		return nil
+	}
+	l.Cause = OtherCatalog
+	l.Try[0] += " --run " + l.Run
+	if l.origin == nil {
+		l.What += " It is of an older noren and does not tell of which service."
+	} else {
+		l.Ours = false
+		l.What += " Its entrance is not in this catalog: it may be another team's, at work."
+	}
+	return nil
 }
 
 func (l *Leftover) unusable(what string) *Leftover {
@@ -299,7 +325,7 @@ func (e *EnvironmentLook) contend(held *holdings) error {
 	}
 	for i := range e.Leftovers {
 		l := &e.Leftovers[i]
-		if !l.Recoverable() {
+		if !l.Recoverable() || !l.Ours {
 			continue
 		}
 		for _, target := range byRun[l.Run] {

@@ -32,7 +32,10 @@ type OpenRequest struct {
 	Environment string   // "" for every environment in which something is closed
 	Services    []string // none: all that are closed
 	// Sick opens also if the application behind does not answer.
-	Sick      bool
+	Sick bool
+	// Behind are services that another closing's page stays in front of: what
+	// customers see is said, and does not fail the opening.
+	Behind    []string
 	Side      Side
 	OnFailure plan.OnFailure
 }
@@ -122,6 +125,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
+		o.left[s.Service] = slices.Contains(req.Behind, s.Service)
 	}
 	open, resume := plan.Opening(closing.Plan, receipts)
 	if open, err = c.settle(ctx, o, ofServices(open, services), req.Side); err != nil {

@@ -30,6 +30,8 @@ type Recovery struct {
 	Runs        []RecoveredRun // newest first
 	// Stuck are leftovers of noren's from which nothing can be restored.
 	Stuck []Leftover
+	// Behind are services of Runs on whose entrances another run's marks stay.
+	Behind []string
 }
 
 // A RecoveredRun is a closing as its marks tell of it.
@@ -73,14 +75,18 @@ func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recover
 	var contended []Leftover
 	for _, l := range e.Leftovers {
 		switch {
-		case !l.Ours:
 		case !l.Recoverable():
-			rec.Stuck = append(rec.Stuck, l)
+			if l.Ours && l.mine {
+				rec.Stuck = append(rec.Stuck, l)
+			}
 		case !req.wants(l):
 		case l.Cause == Contended && req.Run == "":
 			contended = append(contended, l)
 		default:
 			chosen[l.Run] = append(chosen[l.Run], l.mark)
+			if l.Cause == Contended {
+				rec.Behind = append(rec.Behind, l.Service)
+			}
 		}
 	}
 	if len(contended) > 0 {
@@ -98,7 +104,7 @@ func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recover
 }
 
 func (r RecoverRequest) wants(l Leftover) bool {
-	return (r.Run == "" || r.Run == l.Run) && (len(r.Services) == 0 || slices.Contains(r.Services, l.Service) || slices.Contains(r.Services, l.Target))
+	return (r.Run == l.Run || r.Run == "" && l.Cause != OtherCatalog) && (len(r.Services) == 0 || slices.Contains(r.Services, l.Service) || slices.Contains(r.Services, l.Target))
 }
 
 func contention(env string, all []Leftover) error {
@@ -246,7 +252,7 @@ func (c *Control) Elsewhere(ctx context.Context, patience time.Duration, service
 			looked = append(looked, e.Environment)
 		}
 		for _, l := range e.Leftovers {
-			if l.Recoverable() && (len(services) == 0 || slices.Contains(services, l.Service)) {
+			if l.Recoverable() && l.mine && (len(services) == 0 || slices.Contains(services, l.Service)) {
 				closed = append(closed, l)
 			}
 		}
