@@ -86,7 +86,7 @@ func (a *app) recover(ctx context.Context, c *control.Control, req recovering, c
 		}
 	}
 	req.open.Behind = rec.Behind
-	return errors.Join(a.openAdopted(ctx, c, rec, req, confirm), stuck(rec))
+	return errors.Join(a.openAdopted(ctx, c, rec, req, confirm), stuck(rec), rec.Look.Err)
 }
 
 // openAdopted opens what was adopted, now or by a command before that was cut
@@ -106,7 +106,7 @@ func (a *app) openAdopted(ctx context.Context, c *control.Control, rec *control.
 		a.view.Result(fmt.Sprintf("Adopted. It is still closed; open it with: noren open --env %s", env), map[string]any{"adopted": runNames(rec)})
 		return nil
 	case len(adopted) == 0 || req.keep:
-		if len(rec.Runs) == 0 && len(rec.Stuck) == 0 {
+		if len(rec.Runs) == 0 && len(rec.Stuck) == 0 && rec.Look.Err == nil {
 			a.view.Result(fmt.Sprintf("Nothing is to be recovered in %s: no mark is there that this state directory does not explain (looked at %s).", env, rec.Look.Sights()),
 				map[string]any{"adopted": []string{}})
 		}

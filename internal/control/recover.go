@@ -59,7 +59,9 @@ func (r RecoveredRun) Unproved() []string {
 }
 
 // PlanRecover reads the marks of an environment and rebuilds the closings that
-// no current run of this state directory explains. It writes nothing. Marks of
+// no current run of this state directory explains. It writes nothing. Where not
+// everything could be looked at, Look.Err says so: what was found can be opened,
+// and the rest be recovered later. Marks of
 // two runs on one entrance are a fault of code Locked, unless one run is named.
 func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recovery, error) {
 	report, err := c.Leftovers(ctx, req.Patience, req.Environment)
@@ -67,9 +69,6 @@ func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recover
 		return nil, err
 	}
 	e := report.Environments[0]
-	if e.Err != nil {
-		return nil, e.Err // half a look could restore half a closing
-	}
 	rec := &Recovery{Environment: e.env, Look: e}
 	chosen := map[string][]action.Mark{}
 	var contended []Leftover
@@ -173,11 +172,11 @@ func (c *Control) allFound(ctx context.Context, rec *Recovery, req RecoverReques
 		names, runs = append(names, s.Service), append(runs, closingID(s.Run))
 	}
 	for _, name := range req.Services {
-		if !slices.Contains(names, name) {
+		if !slices.Contains(names, name) && rec.Look.Err == nil {
 			return unmarked("service is not left over", fmt.Sprintf("No mark in %s is of %q%s", req.Environment, name, orNear(name, names)), req.Environment)
 		}
 	}
-	if req.Run != "" && !slices.Contains(runs, req.Run) {
+	if req.Run != "" && !slices.Contains(runs, req.Run) && rec.Look.Err == nil {
 		return unmarked("run left nothing over", fmt.Sprintf("No mark in %s that this state directory does not explain is of run %q%s", req.Environment, req.Run, orNear(req.Run, runs)), req.Environment)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // Traces are what a driver found of closings on its whole system: noren's
@@ -67,16 +68,23 @@ func FindsTraces[K any](find func(ctx context.Context, conn K) (*Traces, error))
 	}
 }
 
-// Traces looks through every configured system. With an error it returns what
-// the systems that answered have.
+// Traces looks through every configured system, and those that take their
+// configuration from one: a run may have used them. Of the latter, one that may
+// not be read is taken for absent. With an error it returns what the systems
+// that answered have.
 func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 	all := &Traces{}
 	var errs []error
 	for _, d := range s.registry.drivers {
-		if _, configured := s.configs[d.Name]; !configured || d.traces == nil {
+		_, configured := s.configs[d.Name]
+		_, inherits := s.configs[d.inherit.from]
+		if d.traces == nil || !configured && !inherits {
 			continue
 		}
 		found, err := s.tracesOf(ctx, d)
+		if !configured && errors.Is(err, &fault.Fault{Code: fault.Denied}) {
+			continue
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -26,31 +26,34 @@ func (s *shop) recovered(t testing.TB, args ...string) result {
 func TestKilledAndRecordsLost(t *testing.T) {
 	t.Parallel()
 	eachPoint(t, 30, func(t *testing.T, s *shop, n int, reached func(result)) bool {
-		before, kill := s.objects(t), []string{fmt.Sprintf("%s=%d", killAt, n)}
-		first := noren(t, s.dir, t.TempDir(), kill, "close", "--env", "prod", "--for", "30m", "--confirm", "prod")
-		reached(first)
-		s.recovered(t).must(t, 0)
-		s.same(t, before)
-		second := noren(t, s.dir, s.closed(t), kill, "open", "--env", "prod", "--confirm", "prod")
+		before, state, kill := s.objects(t), t.TempDir(), []string{fmt.Sprintf("%s=%d", killAt, n)}
+		first := noren(t, s.dir, state, kill, "close", "--env", "prod", "--for", "30m", "--confirm", "prod")
+		if reached(first); first.code == -1 {
+			s.recovered(t).must(t, 0)
+			s.same(t, before)
+			state = s.closed(t)
+		}
+		second := noren(t, s.dir, state, kill, "open", "--env", "prod", "--confirm", "prod")
 		reached(second)
 		s.recovered(t).must(t, 0)
 		return first.code == -1 || second.code == -1
 	})
 }
 
-// TestKilledWhileRecovering kills recover itself at each of its points: the same
-// command again ends it.
+// TestKilledWhileRecovering kills recover itself before and after it adopts,
+// and in the opening: the same command again ends it. From then on it is an
+// opening like any other, which TestKilledAtEveryPoint kills at every point.
 func TestKilledWhileRecovering(t *testing.T) {
 	t.Parallel()
-	eachPoint(t, 20, func(t *testing.T, s *shop, n int, reached func(result)) bool {
+	s := newShop(t)
+	before := s.objects(t)
+	for _, point := range []string{"adopt ", "adopted ", "run.started", "prepared", "applied undo-close", "applied undo-pause", "end"} {
 		s.closed(t)
 		state, args := t.TempDir(), []string{"recover", "--env", "prod", "--confirm", "prod"}
-		first := noren(t, s.dir, state, []string{fmt.Sprintf("%s=%d", killAt, n)}, args...)
-		if reached(first); first.code == -1 {
-			s.noren(t, state, args...).must(t, 0)
-		}
-		return first.code == -1
-	})
+		noren(t, s.dir, state, []string{killAt + "=1 after " + point}, args...).must(t, -1).says(t, ": "+point)
+		s.noren(t, state, args...).must(t, 0)
+		s.same(t, before)
+	}
 }
 
 // TestSecondMachine recovers what a first machine closed, whose records are

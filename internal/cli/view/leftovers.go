@@ -110,6 +110,9 @@ func (h Human) Recovery(rec *control.Recovery, now time.Time) {
 	for _, l := range rec.Stuck {
 		h.print("  %s %s: %s\n", yellow("warning:"), l.Target, l.What)
 	}
+	if rec.Look.Err != nil {
+		h.print("  %s not everything could be looked at; what is found later can be recovered then: %v\n", yellow("warning:"), rec.Look.Err)
+	}
 	h.print("\n")
 }
 

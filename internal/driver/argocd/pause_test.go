@@ -191,8 +191,8 @@ func TestMissingAndForbidden(t *testing.T) {
 		t.Errorf("got %v, want denied", err)
 	}
 	refused, err := limited.client.Refusals(t.Context(), denied.Requires())
-	if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Grant, "applications") {
-		t.Errorf("got %+v, %v; want get and patch refused", refused, err)
+	if err != nil || len(refused) != 3 || !strings.Contains(refused[0].Grant, "applications") {
+		t.Errorf("got %+v, %v; want get, patch and list refused", refused, err)
 	}
 	if _, err := findTraces(t.Context(), limited); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
 		t.Errorf("marks: got %v, want denied", err)
