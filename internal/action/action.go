@@ -136,16 +136,6 @@ type Verdict struct {
 	Try      []string `json:"try,omitempty"`
 }
 
-// A Mark is the trace left on a changed target itself, from which the change
-// can be undone when noren's own database is lost: it carries everything that
-// is needed to open the action again, and the receipt.
-type Mark struct {
-	Receipt Receipt         `json:"receipt"`
-	Params  json.RawMessage `json:"params,omitempty"`
-	// Actor is the person who asked for the run, as "user@host".
-	Actor string `json:"actor,omitempty"`
-}
-
 // The optional abilities of a Change or Check. Each says what its absence means.
 
 // A Waiter knows when an applied state has taken effect outside. The engine
@@ -178,6 +168,9 @@ type Marker interface {
 	// Marked returns the same change, leaving m when Apply reaches
 	// m.Receipt.To and removing its mark when Apply reaches m.Receipt.From.
 	Marked(m Mark) Change
+	// Fits fails if the target cannot carry m beside what it carries now. It
+	// only reads.
+	Fits(ctx context.Context, m Mark) error
 }
 
 // A Requirer lists the permissions that the action needs. Without it, check

@@ -49,10 +49,6 @@ func Digest(body []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// adopted is the first event of a run that was not begun with this store: who
-// began it, and when, is known from elsewhere.
-const adopted run.Type = "run.adopted"
-
 // A RunRow is what the store keeps of a run beside its events.
 type RunRow struct {
 	ID, Kind, Digest, Actor string
@@ -150,7 +146,7 @@ func (c *Chain) note(e run.Event) {
 		c.sealed, c.seen = map[string]map[string]string{}, map[string]map[string]bool{}
 	}
 	switch e.Type {
-	case run.RunCreated, adopted:
+	case run.RunCreated, run.Adopted:
 		c.created[e.Run] = e
 	case run.RunEnded:
 		c.ended[e.Run] = true

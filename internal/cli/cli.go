@@ -109,7 +109,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("work", a.closeCommand(), a.extendCommand(), a.openCommand(), a.statusCommand(), a.keepCommand())
+	add("work", a.closeCommand(), a.extendCommand(), a.openCommand(), a.statusCommand(), a.keepCommand(), a.leftoversCommand(), a.recoverCommand())
 	add("see", a.planCommand(), a.whoSeesCommand(), a.pageCommand())
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))

@@ -186,7 +186,7 @@ as a word.
 | %d | error: something is not there (`+"`not_found`"+`), not permitted (`+"`denied`"+`), does not answer (`+"`unavailable`"+`), or is a bug (`+"`internal`"+`) |
 | %d | wrong usage or input (`+"`invalid`"+`); nothing was touched |
 | %d | plan --detailed-exit-code: something would change |
-| %d | a check failed (`+"`check_failed`"+`); what was changed is put back. audit verify: records are not as they were written |
+| %d | a check failed (`+"`check_failed`"+`); what was changed is put back. leftovers: something of noren's is left over; audit verify: records are not as they were written |
 | %d | someone else changed a target (`+"`drift`"+`) |
 | %d | another run holds the entrance (`+"`locked`"+`) |
 | %d | stranded (`+"`stranded`"+`): changed, and it could not be put back; a person must act |

@@ -70,15 +70,12 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 			return nil
 		}
 	}
-	plans, err := c.PlanOpen(ctx, req)
+	plans, err := a.planOpen(ctx, c, req)
 	if err != nil {
 		return err
 	}
 	if len(plans) == 0 && len(begun) == 0 {
-		if err := a.knownEnvironment(req.Environment); err != nil {
-			return err
-		}
-		a.view.Result("Nothing is closed"+where(req.Environment)+".", map[string]any{"opened": []string{}})
+		return a.nothingHeld(ctx, c, req, nil)
 	}
 	for _, p := range plans {
 		if a.interactive() {
@@ -95,17 +92,14 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 	return nil
 }
 
-// knownEnvironment fails if there is a catalog, and it lacks the environment:
-// "nothing is closed" must not be the answer to a slip of the hand.
-func (a *app) knownEnvironment(env string) error {
-	if env == "" {
-		return nil
+// planOpen plans an opening. Where a service that was named is not held here,
+// it looks whether it is held elsewhere.
+func (a *app) planOpen(ctx context.Context, c *control.Control, req control.OpenRequest) ([]*plan.Plan, error) {
+	plans, err := c.PlanOpen(ctx, req)
+	if errors.Is(err, control.ErrNotHeld) {
+		return nil, a.nothingHeld(ctx, c, req, err)
 	}
-	if cat, err := a.catalog(); err == nil { // opening itself needs no catalog
-		_, err = cat.Environment(env)
-		return err
-	}
-	return nil
+	return plans, err
 }
 
 // without leaves out of names the services of p.

@@ -51,7 +51,8 @@ func (a *app) openCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), nil, func(c *control.Control) error {
+			cat, _ := a.catalog() // opening needs none; looking for closings made elsewhere does
+			return a.with(cmd.Context(), cat, func(c *control.Control) error {
 				return a.open(cmd.Context(), c, req, confirm)
 			})
 		},
@@ -75,13 +76,14 @@ func (a *app) planOpenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.with(cmd.Context(), nil, func(c *control.Control) error {
-				plans, err := c.PlanOpen(cmd.Context(), req)
+			cat, _ := a.catalog() // as for open
+			return a.with(cmd.Context(), cat, func(c *control.Control) error {
+				plans, err := a.planOpen(cmd.Context(), c, req)
 				if err != nil {
 					return err
 				}
 				if len(plans) == 0 {
-					a.view.Result("Nothing is closed"+where(req.Environment)+".", map[string]any{"opened": []string{}})
+					return a.nothingHeld(cmd.Context(), c, req, nil)
 				}
 				for _, p := range plans {
 					a.view.Opening(p, a.Now())

@@ -31,7 +31,7 @@ func (a *app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.view.Status(closed, unfinished, a.Now())
+				a.view.Status(closed, unfinished, c.StateDir, a.Now())
 				return nil
 			})
 		},

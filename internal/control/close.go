@@ -34,6 +34,7 @@ const (
 	provePatience  = 5 * time.Minute
 	readyPatience  = time.Minute // before opening: is it up, or is it sick?
 	healthPatience = 15 * time.Minute
+	lookPatience   = 20 * time.Second // for marks, beside what was asked for
 )
 
 // A CloseRequest is what a person asks to be closed.
@@ -85,6 +86,12 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	if err != nil {
 		return nil, err
 	}
+	withMarks := x.watchForMarks(ctx)
+	return withMarks(x.planned(ctx, services))
+}
+
+// planned surveys, proposes and compiles.
+func (x *planner) planned(ctx context.Context, services []catalog.Service) (*Closing, error) {
 	if err := joined([]error{x.survey(ctx, services), x.rests(ctx, services)}); err != nil {
 		return nil, err
 	}
@@ -318,6 +325,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 		return nil, err
 	}
 	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
+	if err := b.marksFit(ctx); err != nil {
+		return nil, err
+	}
 	// What is paused is locked too: if another closing relied on the same pause,
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {

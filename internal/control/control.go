@@ -182,7 +182,8 @@ func (c *Control) Closing(ctx context.Context, env string, services []string) (*
 		return nil, err
 	}
 	for _, s := range closed {
-		if s.Run.Status == run.Done && s.Run.Actor == c.Actor {
+		// An adopted one may have closed only a part when its noren died.
+		if s.Run.Status == run.Done && s.Run.Actor == c.Actor && s.Run.Adopted.IsZero() {
 			runs = append(runs, s.Run)
 		}
 	}

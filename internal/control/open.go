@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,10 +32,17 @@ type OpenRequest struct {
 	Environment string   // "" for every environment in which something is closed
 	Services    []string // none: all that are closed
 	// Sick opens also if the application behind does not answer.
-	Sick      bool
+	Sick bool
+	// Behind are services that another closing's page stays in front of: what
+	// customers see is said, and does not fail the opening.
+	Behind    []string
 	Side      Side
 	OnFailure plan.OnFailure
 }
+
+// ErrNotHeld means that no run of this state directory holds a service that was
+// named. Whether it is closed all the same, only a look at it can tell.
+var ErrNotHeld = errors.New("no run holds it")
 
 // PlanOpen compiles one plan for each closing that holds the services asked
 // for, from the closing's receipts. It writes nothing. A drifted target
@@ -82,7 +90,7 @@ func pick(closed []ClosedService, req OpenRequest) ([]ClosedService, error) {
 			continue
 		}
 		f := &fault.Fault{Code: fault.NotFound, Summary: "service is not closed",
-			Detail: fmt.Sprintf("No run of noren holds %q%s closed.", name, in(req.Environment)), Try: []string{"noren status"}}
+			Detail: fmt.Sprintf("No run of this state directory holds %q%s closed.", name, in(req.Environment)), Try: []string{"noren status"}, Err: ErrNotHeld}
 		if near := fault.Nearest(name, names); near != "" {
 			f.Detail += fmt.Sprintf(" Did you mean %q?", near)
 		}
@@ -119,6 +127,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
+		o.left[s.Service] = slices.Contains(req.Behind, s.Service)
 	}
 	extensions, _, err := c.extensions(ctx, closing)
 	if err != nil {
@@ -137,7 +146,9 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	var after []plan.Step
 	for _, s := range back.Resume {
-		p.Locks = append(p.Locks, s.Target)
+		if !slices.Contains(p.Locks, s.Target) { // one without origin stands for its service, too
+			p.Locks = append(p.Locks, s.Target)
+		}
 		steps, err := o.afterResume(s)
 		if err != nil {
 			return nil, err

@@ -64,6 +64,12 @@ type TypedMarker[F any] interface {
 	Marked(m action.Mark) Typed[F]
 }
 
+// MarkLimiter is a TypedMarker whose target cannot carry any mark: see
+// action.Marker. Without it, every mark fits.
+type MarkLimiter interface {
+	Fits(ctx context.Context, m action.Mark) error
+}
+
 // Targeted names what a check or an effect is about.
 type Targeted interface{ Target() string }
 

@@ -45,7 +45,7 @@ type Driver struct {
 	inherit  inheritance
 	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)
 	discover func(ctx context.Context, conn any) (*Discovery, error)
-	marks    func(ctx context.Context, conn any) ([]action.Mark, error)
+	traces   func(ctx context.Context, conn any) (*Traces, error)
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 	identify func(ctx context.Context, conn any) (string, error)
 }
@@ -134,13 +134,6 @@ func Inherits[K any](from string, keys ...string) Part[K] {
 func Discovers[K any](find func(ctx context.Context, conn K) (*Discovery, error)) Part[K] {
 	return func(d *Driver) {
 		d.discover = func(ctx context.Context, conn any) (*Discovery, error) { return find(ctx, conn.(K)) }
-	}
-}
-
-// FindsMarks adds the ability to list every mark of noren's on the system.
-func FindsMarks[K any](find func(ctx context.Context, conn K) ([]action.Mark, error)) Part[K] {
-	return func(d *Driver) {
-		d.marks = func(ctx context.Context, conn any) ([]action.Mark, error) { return find(ctx, conn.(K)) }
 	}
 }
 

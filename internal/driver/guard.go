@@ -105,6 +105,11 @@ func (g guardedMarker) Marked(m action.Mark) action.Change {
 	return guardedChange{g.Marker.Marked(m), g.patience}
 }
 
+func (g guardedMarker) Fits(ctx context.Context, m action.Mark) error {
+	_, err := retried(ctx, g.patience, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Marker.Fits(ctx, m) })
+	return err
+}
+
 type guardedEntrance struct {
 	Entrance
 	patience patience

@@ -342,26 +342,6 @@ func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 	return all, nil
 }
 
-// Marks lists noren's marks on every configured system.
-func (s *Session) Marks(ctx context.Context) ([]action.Mark, error) {
-	var all []action.Mark
-	for _, d := range s.registry.drivers {
-		if _, configured := s.configs[d.Name]; !configured || d.marks == nil {
-			continue
-		}
-		conn, err := s.connect(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		marks, err := d.marks(ctx, conn)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, marks...)
-	}
-	return all, nil
-}
-
 // Refusals asks each system concerned which of the permissions are missing.
 func (s *Session) Refusals(ctx context.Context, need []action.Permission) ([]Refusal, error) {
 	var all []Refusal

@@ -98,6 +98,13 @@ func (u untypedMarker[F]) Marked(m action.Mark) action.Change {
 	return untyped[F]{u.m.Marked(m)}
 }
 
+func (u untypedMarker[F]) Fits(ctx context.Context, m action.Mark) error {
+	if l, ok := u.m.(MarkLimiter); ok {
+		return l.Fits(ctx, m)
+	}
+	return nil
+}
+
 func encode[F any](f *F) (action.State, error) {
 	if f == nil {
 		return action.State{}, nil

@@ -19,10 +19,11 @@ type execution struct {
 	*Engine
 	id   string
 	plan *plan.Plan
-	// actor is who asked for the run whose marks are left or taken away: this
-	// one, or the closing that it undoes.
-	actor string
-	ctx   dbos.Context
+	// closing and actor are the plan of the run whose marks are left or taken
+	// away, and who asked for it: this run, or the closing that it undoes.
+	closing *plan.Plan
+	actor   string
+	ctx     dbos.Context
 	// prepared is set once receipts are committed: from then on something may
 	// be changed.
 	prepared bool
@@ -50,13 +51,13 @@ func (e *Engine) execute(ctx dbos.Context, id string) (run.Status, error) {
 		return "", &fault.Fault{Code: fault.Invalid, Summary: "run made by a newer noren",
 			Detail: fmt.Sprintf("The plan of run %s has version %d; this noren knows up to %d.", id, v, plan.Version), Try: []string{"noren version"}}
 	}
-	x := &execution{Engine: e, id: id, plan: r.Plan, actor: r.Actor, ctx: ctx}
+	x := &execution{Engine: e, id: id, plan: r.Plan, closing: r.Plan, actor: r.Actor, ctx: ctx}
 	if closing := r.Plan.Closing; closing != "" {
 		c, err := e.store.Run(ctx, closing)
 		if err != nil {
 			return "", err
 		}
-		x.actor = c.Actor
+		x.closing, x.actor = c.Plan, c.Actor
 	}
 	if err := x.event(ctx, run.Event{Type: run.RunStarted}); err != nil {
 		return "", err

@@ -180,18 +180,29 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 // the closing. back is set where the step itself is being taken back.
 func (x *execution) receipt(ctx context.Context, s plan.Step, back bool) (action.Receipt, action.Mark, error) {
 	mine, err := x.store.Receipt(ctx, x.id, s.ID)
-	if err != nil || s.Undoes == "" && s.Renews == "" {
-		return mine, action.Mark{Receipt: mine, Params: s.Params, Actor: x.actor}, err
+	if err != nil {
+		return mine, action.Mark{}, err
 	}
-	theirs, err := x.store.Receipt(ctx, x.plan.Closing, cmp.Or(s.Undoes, s.Renews))
-	switch {
-	case mine.From.Equal(mine.To):
-	case s.Undoes != "", back:
-		theirs.To = mine.From
-	default:
-		theirs.To = mine.To
+	of, closing := mine, x.closing
+	if id := cmp.Or(s.Undoes, s.Renews); id != "" {
+		if of, err = x.store.Receipt(ctx, x.plan.Closing, id); err != nil {
+			return mine, action.Mark{}, err
+		}
+		switch {
+		case mine.From.Equal(mine.To):
+		case s.Undoes != "", back:
+			of.To = mine.From
+		default:
+			of.To = mine.To
+		}
 	}
-	return mine, action.Mark{Receipt: theirs, Params: s.Params, Actor: x.actor}, err
+	if s.Renews != "" && !back {
+		extended := *closing
+		extended.Until, extended.Mark = x.plan.Until, x.plan.Mark
+		closing = &extended
+	}
+	m, err := plan.MarkOf(closing, of, s.Params, x.actor)
+	return mine, m, err
 }
 
 func marked(in *driver.Instance, m action.Mark) action.Change {

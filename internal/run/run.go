@@ -64,6 +64,7 @@ const (
 	Signalled    Type = "signal.received"
 	Extended     Type = "run.extended"
 	Reminded     Type = "run.reminded" // a person was told of a closing that is done
+	Adopted      Type = "run.adopted"  // rebuilt from its marks; its own records are elsewhere, or lost
 )
 
 // An Event is one thing that happened in a run. Seq numbers all events of a
@@ -167,12 +168,24 @@ type Run struct {
 	Reminders []Reminder
 	Steps     map[string]*Step
 	Problem   *Problem // why the run waits, takes back, or ended as it did
+	// Adopted is who rebuilt the run from its marks, and when: its records
+	// before that are elsewhere, or lost. It is zero for any other run.
+	Adopted Adoption
 	// Ending is undo or stop once the run was told so, or decided so: nothing
 	// but the end follows, also after a crash.
 	Ending Signal
 	Last   int64     // seq of the last event folded
 	LastAt time.Time // its time
 }
+
+// An Adoption is who rebuilt a run from its marks, and when.
+type Adoption struct {
+	By string
+	At time.Time
+}
+
+// IsZero tells whether nobody did.
+func (a Adoption) IsZero() bool { return a.At.IsZero() }
 
 // A Step is what happened to one step of the plan.
 type Step struct {
@@ -249,6 +262,8 @@ func (r *Run) Fold(e Event) {
 		r.extended(e)
 	case Reminded:
 		r.reminded(e)
+	case Adopted:
+		r.Adopted = Adoption{e.Data.Actor, e.At}
 	case RunEnded:
 		r.Status, r.Ended = e.Data.Status, e.At
 		if e.Data.Problem != nil {

@@ -24,7 +24,7 @@ func (s *Store) Append(ctx context.Context, e run.Event) (run.Event, error) {
 // execute: the event says from where.
 func (s *Store) record(ctx context.Context, tx *sql.Tx, e run.Event) (run.Event, error) {
 	switch e.Type {
-	case run.RunCreated, run.RunStarted, run.SignalSent, run.Extended:
+	case run.RunCreated, run.RunStarted, run.SignalSent, run.Extended, run.Adopted:
 		if e.Data.Origin == nil {
 			e.Data.Origin = s.origin
 		}

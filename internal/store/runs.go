@@ -33,24 +33,14 @@ func (s *Store) Create(ctx context.Context, id string, p *plan.Plan, actor strin
 // CreateTelling is Create with what the run's first event tells beside who
 // began it and the plan's digest.
 func (s *Store) CreateTelling(ctx context.Context, id string, p *plan.Plan, actor string, told run.Data) (*run.Run, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("plan of %s: %w", id, err)
-	}
+	created := s.now()
 	digest, err := p.Digest()
 	if err != nil {
 		return nil, err
 	}
-	created := s.now()
 	err = s.write(ctx, s.journal, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, plan, digest, actor, created) VALUES (?, ?, ?, ?, ?, ?)`,
-			id, string(p.Kind), string(body), digest, actor, stamp(created)); err != nil {
+		if err := insertRun(ctx, tx, id, p, actor, created); err != nil {
 			return err
-		}
-		for _, target := range p.Locks {
-			if err := takeLock(ctx, tx, Lock{target, id, actor, created}, p.Holder); err != nil {
-				return err
-			}
 		}
 		told.Actor, told.Digest = actor, digest
 		_, err := s.record(ctx, tx, run.Event{Run: id, Type: run.RunCreated, At: created, Data: told})
@@ -60,6 +50,28 @@ func (s *Store) CreateTelling(ctx context.Context, id string, p *plan.Plan, acto
 		return nil, err
 	}
 	return run.New(id, p, digest, actor, created), nil
+}
+
+// insertRun records a run and takes its locks.
+func insertRun(ctx context.Context, tx *sql.Tx, id string, p *plan.Plan, actor string, created time.Time) error {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("plan of %s: %w", id, err)
+	}
+	digest, err := p.Digest()
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, kind, plan, digest, actor, created) VALUES (?, ?, ?, ?, ?, ?)`,
+		id, string(p.Kind), string(body), digest, actor, stamp(created)); err != nil {
+		return err
+	}
+	for _, target := range p.Locks {
+		if err := takeLock(ctx, tx, Lock{target, id, actor, created}, p.Holder); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Fault is what a second run is told of the lock.
@@ -234,15 +246,8 @@ func (s *Store) Locks(ctx context.Context) ([]Lock, error) {
 // one is the truth.
 func (s *Store) PutReceipts(ctx context.Context, id string, receipts []action.Receipt) error {
 	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
-		for _, r := range receipts {
-			body, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO receipts (run, step, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-				id, r.Step, string(body)); err != nil {
-				return err
-			}
+		if err := putReceipts(ctx, tx, id, receipts); err != nil {
+			return err
 		}
 		sealed, err := digests(ctx, tx, id)
 		if err != nil {
@@ -251,6 +256,20 @@ func (s *Store) PutReceipts(ctx context.Context, id string, receipts []action.Re
 		_, err = appendEvent(ctx, tx, run.Event{Run: id, Type: run.Prepared, At: s.now(), Data: run.Data{Receipts: sealed}})
 		return err
 	})
+}
+
+func putReceipts(ctx context.Context, tx *sql.Tx, id string, receipts []action.Receipt) error {
+	for _, r := range receipts {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO receipts (run, step, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			id, r.Step, string(body)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Receipts lists a run's receipts.

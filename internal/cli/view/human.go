@@ -216,6 +216,8 @@ func Line(e run.Event, r *run.Run) string {
 	switch e.Type {
 	case run.RunCreated:
 		return "run " + r.ID + " by " + e.Data.Actor
+	case run.Adopted:
+		return "run " + r.ID + " by " + r.Actor + ", adopted by " + e.Data.Actor + " from its marks"
 	case run.StageStarted:
 		return bold(string(e.Data.Stage))
 	case run.StepWaiting:
@@ -313,9 +315,10 @@ func serviceNames(p *plan.Plan) string {
 }
 
 // Status shows what is closed.
-func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time) {
+func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, now time.Time) {
 	if len(closed) == 0 && len(unfinished) == 0 {
-		h.print("Everything is open: no run of this state directory holds an entrance.\n")
+		h.print("No run of this state directory holds anything closed: %s\n", stateDir)
+		h.print("%s\n", faint("To look at the doors themselves: noren leftovers"))
 		return
 	}
 	env := ""
@@ -326,6 +329,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		}
 		h.print("  %s  %s since %s (%s) by %s  %s\n", bold(c.Service), state(c.Run), h.clock(c.Since, c.Run.Plan.Zone),
 			spell(now.Sub(c.Since)), c.Run.Actor, faint(c.Run.ID))
+		if by := c.Run.Adopted; !by.IsZero() {
+			h.print("    %s\n", faint(fmt.Sprintf("adopted by %s at %s, from the marks on its targets", by.By, h.clock(by.At, c.Run.Plan.Zone))))
+		}
 		switch {
 		case c.Overdue > 0:
 			h.print("    %s was to end at %s\n", loud("OVERDUE by "+spell(c.Overdue)), h.clock(c.Until, c.Run.Plan.Zone))

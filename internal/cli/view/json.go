@@ -58,8 +58,8 @@ func (j JSON) Ended(r *run.Run, _ time.Time) {
 		"status": r.Status, "problem": r.Problem, "seconds": r.Ended.Sub(r.Started).Seconds()})
 }
 
-// Status prints {"type":"status","closed":[…],"unfinished":[…]}.
-func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ time.Time) {
+// Status prints {"type":"status","closed":[…],"unfinished":[…],"stateDirectory":…}.
+func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, _ time.Time) {
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
@@ -77,13 +77,16 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, _ ti
 		if c.Trouble != nil {
 			m["trouble"] = map[string]any{"run": c.Trouble.ID, "status": c.Trouble.Status, "by": c.Trouble.Actor, "until": c.Trouble.Plan.Until}
 		}
+		if by := c.Run.Adopted; !by.IsZero() {
+			m["adoptedBy"], m["adoptedAt"] = by.By, by.At
+		}
 		services = append(services, m)
 	}
 	ids := []string{}
 	for _, r := range unfinished {
 		ids = append(ids, r.ID)
 	}
-	j.put(j.Out, "status", map[string]any{"closed": services, "unfinished": ids})
+	j.put(j.Out, "status", map[string]any{"closed": services, "unfinished": ids, "stateDirectory": stateDir})
 }
 
 // Sights prints {"type":"sights","request":…,"sights":[…]}.

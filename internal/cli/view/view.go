@@ -28,10 +28,15 @@ type View interface {
 	Event(e run.Event, r *run.Run)
 	// Ended says how a run ended and what comes next.
 	Ended(r *run.Run, now time.Time)
-	// Status shows what is closed and which runs have not ended.
-	Status(closed []control.ClosedService, unfinished []*run.Run, now time.Time)
 	// Reminder tells what a keeper has to tell of a closing.
 	Reminder(r keeper.Reminder)
+	// Status shows what the runs of a state directory hold closed and which of
+	// them have not ended.
+	Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, now time.Time)
+	// Leftovers shows what no run of a state directory explains.
+	Leftovers(r *control.LeftoverReport, stateDir string, now time.Time)
+	// Recovery shows what is about to be adopted.
+	Recovery(rec *control.Recovery, now time.Time)
 	// Sights answers who sees what.
 	Sights(request string, sights []control.Sight)
 	// Checked shows what check found, a line for each service.

@@ -38,7 +38,7 @@ func Driver() *driver.Driver {
 		driver.Checks("argocd/app.settled", "the Application is in sync with Git again, and healthy", openSettled),
 		driver.Effects("argocd/app.refresh", "asks Argo CD to compare the Application with Git", openRefresh),
 		driver.Effects("argocd/app.sync", "asks Argo CD for the sync that it does not begin by itself", openSync),
-		driver.FindsMarks(findMarks),
+		driver.FindsTraces(findTraces),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			return c.client.Refusals(ctx, need)
 		}),

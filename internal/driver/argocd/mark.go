@@ -4,16 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
-// markAnnotation holds noren's mark, an action.Mark as JSON.
-const markAnnotation = "noren.dev/mark"
+const markAnnotation = kubeclient.MarkAnnotation
 
 const (
 	policyPath    = "/spec/syncPolicy"
@@ -40,11 +39,11 @@ func (p *pause) patch(app *application, from, to *Paused) (*kubeclient.Patch, er
 		p.takeMark(patch, app)
 		return patch, nil
 	}
-	raw, err := json.Marshal(p.mark)
+	text, err := p.mark.Text()
 	if err != nil {
-		return nil, fmt.Errorf("%s: mark: %w", p.what(), err)
+		return nil, fmt.Errorf("%s: %w", p.what(), err)
 	}
-	return annotate(patch, app, markAnnotation, string(raw)), nil
+	return annotate(patch, app, markAnnotation, text), nil
 }
 
 // undoing tells whether to is the state before the marked change.
@@ -56,8 +55,8 @@ func (p *pause) undoing(to *Paused) bool {
 // takeMark takes this step's mark away, if it is there. Another run's stays.
 func (p *pause) takeMark(patch *kubeclient.Patch, app *application) (taken bool) {
 	old, there := app.Metadata.Annotations[markAnnotation]
-	var m action.Mark
-	if !there || json.Unmarshal([]byte(old), &m) != nil || m.Receipt.Run != p.mark.Receipt.Run || m.Receipt.Step != p.mark.Receipt.Step {
+	m, _ := action.ParseMark(old) // of one that was edited, what can be read
+	if !there || m.Receipt.Run != p.mark.Receipt.Run || m.Receipt.Step != p.mark.Receipt.Step {
 		return false
 	}
 	path := kubeclient.Annotation(markAnnotation)
@@ -79,46 +78,40 @@ func (p *pause) tidy(ctx context.Context, app *application, to *Paused) error {
 	return again(err)
 }
 
-// findMarks lists the marks on all Applications, or on those of Argo CD's own
-// namespace where more may not be read.
-func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
-	api := c.client.Dynamic.Resource(applications)
-	list, err := api.List(ctx, metav1.ListOptions{})
-	if apierrors.IsForbidden(err) {
-		list, err = api.Namespace(c.namespace).List(ctx, metav1.ListOptions{})
+// Fits tells whether the Application could carry the mark beside its own
+// annotations.
+func (p *pause) Fits(ctx context.Context, m action.Mark) error {
+	app, err := p.get(ctx)
+	if err != nil || app == nil {
+		return err
 	}
-	if apierrors.IsNotFound(err) { // no Argo CD in this cluster
-		return nil, nil
-	}
-	if err != nil {
-		return nil, kubeclient.Classify(err, "list Applications")
-	}
-	var marks []action.Mark
-	for _, u := range list.Items {
-		var m action.Mark
-		raw, marked := u.GetAnnotations()[markAnnotation]
-		if marked && json.Unmarshal([]byte(raw), &m) == nil {
-			marks = append(marks, m)
-		}
-	}
-	return marks, nil
+	return kubeclient.MarkFits(p.what(), m, app.Metadata.Annotations)
 }
 
 // writer names who else wrote spec.syncPolicy.automated last, as far as the API
 // server knows: " (written by argocd-server at …)".
-// Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 func writer(app *application) string {
-	said, at := "", metav1.Time{}
-	for _, m := range app.Metadata.ManagedFields {
+	manager, at := writerOf(app.Metadata.ManagedFields, func(m string) bool { return m != kubeclient.FieldManager })
+	if manager == "" {
+		return ""
+	}
+	return " (written by " + manager + " at " + at.UTC().Format("2006-01-02T15:04:05Z07:00") + ")"
+}
+
+// writerOf is who of the field managers that count wrote
+// spec.syncPolicy.automated last, and when.
+// Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+func writerOf(entries []metav1.ManagedFieldsEntry, counts func(manager string) bool) (manager string, at time.Time) {
+	for _, m := range entries {
 		var fields map[string]any
-		if m.Manager == kubeclient.FieldManager || m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.Raw, &fields) != nil || m.Time == nil || m.Time.Before(&at) {
+		if !counts(m.Manager) || m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.Raw, &fields) != nil || m.Time == nil || m.Time.Time.Before(at) {
 			continue
 		}
 		spec, _ := fields["f:spec"].(map[string]any)
 		policy, _ := spec["f:syncPolicy"].(map[string]any)
 		if _, ok := policy["f:automated"]; ok {
-			said, at = " (written by "+m.Manager+" at "+m.Time.UTC().Format("2006-01-02T15:04:05Z07:00")+")", *m.Time
+			manager, at = m.Manager, m.Time.Time
 		}
 	}
-	return said
+	return manager, at
 }

@@ -208,7 +208,9 @@ func text(s *Paused) string {
 // Marked returns the same change, leaving m.
 func (p *pause) Marked(m action.Mark) driver.Typed[Paused] { return &pause{p.target, &m} }
 
-// Requires lists the permissions to read and to patch the Application.
+// Requires lists the permissions to read and to patch the Application, and to
+// find it again by its mark.
 func (p *pause) Requires() []action.Permission {
-	return p.needs("to pause automated sync and to restore it", "get", "patch")
+	return append(p.needs("to pause automated sync and to restore it", "get", "patch"),
+		action.Permission{System: name, Verb: "list", Resource: resource, Namespace: p.conn.namespace, Why: "to find what is paused if noren's records are lost"})
 }

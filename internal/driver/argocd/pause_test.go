@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/testkube"
 )
@@ -190,10 +191,43 @@ func TestMissingAndForbidden(t *testing.T) {
 		t.Errorf("got %v, want denied", err)
 	}
 	refused, err := limited.client.Refusals(t.Context(), denied.Requires())
-	if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Grant, "applications") {
-		t.Errorf("got %+v, %v; want get and patch refused", refused, err)
+	if err != nil || len(refused) != 3 || !strings.Contains(refused[0].Grant, "applications") {
+		t.Errorf("got %+v, %v; want get, patch and list refused", refused, err)
 	}
-	if _, err := findMarks(t.Context(), limited); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
+	if _, err := findTraces(t.Context(), limited); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
 		t.Errorf("marks: got %v, want denied", err)
+	}
+}
+
+func TestTracesOfSyncsThatAreOff(t *testing.T) {
+	t.Parallel()
+	s := current(t)
+	c, _ := s.connectTo(t, testkube.Admin)
+	ref := s.application(t, `{automated: {prune: true}}`)
+	mine := func() (marks []driver.FoundMark, off []driver.Unmarked) {
+		t.Helper()
+		found := allTraces(t, c)
+		for _, m := range found.Marks {
+			if m.On == c.target(ref).Target() {
+				marks = append(marks, m)
+			}
+		}
+		for _, u := range found.Unmarked {
+			if u.Target == c.target(ref).Target() {
+				off = append(off, u)
+			}
+		}
+		return marks, off
+	}
+	if marks, off := mine(); marks != nil || off != nil {
+		t.Errorf("automated sync is on, and found were %+v, %+v", marks, off)
+	}
+	mend(t, c, ref, `{"spec":{"syncPolicy":{"automated":{"enabled":false}}}}`)
+	if _, off := mine(); len(off) != 1 || off[0].Ours || off[0].By != "colleague" || off[0].Since.IsZero() {
+		t.Errorf("switched off by a colleague: %+v", off)
+	}
+	mend(t, c, ref, `{"metadata":{"annotations":{"noren.dev/mark":"{\"receipt\":{\"run\""}}}`)
+	if marks, off := mine(); len(off) != 0 || len(marks) != 1 || !strings.Contains(marks[0].Wrong, "broken off") {
+		t.Errorf("a truncated mark: %+v, %+v", marks, off)
 	}
 }

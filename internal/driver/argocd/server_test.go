@@ -156,9 +156,18 @@ func markOn(t testing.TB, c *conn, ref Ref) *action.Mark {
 
 func allMarks(t testing.TB, c *conn) []action.Mark {
 	t.Helper()
-	marks, err := findMarks(t.Context(), c)
+	var marks []action.Mark
+	for _, m := range allTraces(t, c).Marks {
+		marks = append(marks, m.Mark)
+	}
+	return marks
+}
+
+func allTraces(t testing.TB, c *conn) *driver.Traces {
+	t.Helper()
+	found, err := findTraces(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return marks
+	return found
 }

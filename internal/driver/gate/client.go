@@ -154,7 +154,7 @@ func (c *client) refused(r request, status int, raw []byte) error {
 // lost.
 func (c *client) byHand(door string) string {
 	at := c.admin + "/v1/doors/" + url.PathEscape(door)
-	return "# only if the records of that closing are lost: TOKEN is in admin.token of the gate's state directory\n" +
+	return "# TOKEN is in admin.token of the gate's state directory\n" +
 		`TAG=$(curl -sSI -H "Authorization: Bearer $TOKEN" '` + at + `' | tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')` + "\n" +
 		`curl -sS -X DELETE -H "Authorization: Bearer $TOKEN" -H "If-Match: $TAG" '` + at + `/closing'`
 }

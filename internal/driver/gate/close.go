@@ -64,9 +64,8 @@ func (d *closeChange) Observe(ctx context.Context) (*DoorState, error) {
 func (d *closeChange) Propose(from *DoorState) (*DoorState, error) {
 	if from != nil && from.Closing != nil && from.Closing.Mark != d.params.Closing.Mark {
 		return nil, &fault.Fault{Code: fault.Locked, Summary: "door is closed by another run",
-			Detail: fmt.Sprintf("Door %s of the gate at %s shows the page %s, which no run of this state directory put up: it was closed from another machine or account. Open it from there.",
-				d.params.Door, d.client.admin, from.Closing.Mark),
-			Try: []string{"noren status", d.client.byHand(d.params.Door)}}
+			Detail: fmt.Sprintf("Door %s of the gate at %s shows the page %s, which no run of this state directory put up.", d.params.Door, d.client.admin, from.Closing.Mark),
+			Try:    []string{"noren leftovers --env " + d.client.env}, Err: action.ErrDrift}
 	}
 	return &DoorState{Closing: &d.params.Closing}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/gate/gateapi"
 )
@@ -59,19 +58,4 @@ func looksLikeAPI(d gateapi.Door) bool {
 		}
 	}
 	return false
-}
-
-// findMarks lists the marks on closed doors.
-func findMarks(ctx context.Context, c *client) ([]action.Mark, error) {
-	g, err := c.gate(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var marks []action.Mark
-	for _, d := range g.Doors {
-		if d.Closed != nil && d.Closed.Mark != nil {
-			marks = append(marks, *d.Closed.Mark)
-		}
-	}
-	return marks, nil
 }

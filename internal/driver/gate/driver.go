@@ -16,7 +16,7 @@ func Driver() *driver.Driver {
 		driver.Checks("gate/door.ready", "The application behind a door answers its health path", openReady),
 		driver.Closes("gate/door", "A door of noren's own gate, by its name", openEntrance),
 		driver.Discovers(discover),
-		driver.FindsMarks(findMarks),
+		driver.FindsTraces(findTraces),
 	)
 }
 

@@ -94,7 +94,7 @@ func TestClosesAndOpensADoor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt := action.Receipt{Run: "run-7", From: from, To: to}
+	receipt := action.Receipt{Run: "run-7", Step: "close-1", Action: "gate/door.close", Target: in.Target, From: from, To: to}
 	marked := in.Marker.Marked(action.Mark{Receipt: receipt, Actor: "tanaka@ops"})
 	if err := marked.Apply(t.Context(), from, to); err != nil {
 		t.Fatal(err)
@@ -105,15 +105,19 @@ func TestClosesAndOpensADoor(t *testing.T) {
 	if got := s.see(t, "api.example.com"); !isOpen(got) {
 		t.Errorf("customer of the other door sees %s", got)
 	}
-	marks, err := session.Marks(t.Context())
-	if err != nil || len(marks) != 1 || marks[0].Actor != "tanaka@ops" || !marks[0].Receipt.To.Equal(to) {
-		t.Errorf("marks: %+v %v", marks, err)
+	found, err := session.Traces(t.Context())
+	if err != nil || len(found.Marks) != 1 || found.Marks[0].Wrong != "" || found.Marks[0].On != in.Target || found.Seen[0].Count < 2 {
+		t.Fatalf("traces: %+v %v", found, err)
+	}
+	mark := found.Marks[0].Mark
+	if mark.Actor != "tanaka@ops" || !mark.Receipt.To.Equal(to) {
+		t.Errorf("mark: %+v", mark)
 	}
 	if again, err := e.Survey(t.Context()); err != nil || !again.Notes[0].Warn || !strings.Contains(again.Notes[0].Text, "run run-7 of tanaka@ops") {
 		t.Errorf("survey of a closed door: %+v %v", again, err)
 	}
 	// Undone from the mark alone, as recover does.
-	if err := marked.Apply(t.Context(), marks[0].Receipt.To, marks[0].Receipt.From); err != nil {
+	if err := marked.Apply(t.Context(), mark.Receipt.To, mark.Receipt.From); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.see(t, "shop.example.com"); !isOpen(got) {

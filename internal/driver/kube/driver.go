@@ -92,7 +92,7 @@ func Driver() *driver.Driver {
 		driver.Checks("kube/page.server", "The page server is there and has a ready endpoint", openPageServer),
 		driver.Closes(KindIngress, "An Ingress of any class, as namespace/name", openEntrance),
 		driver.Discovers(discover),
-		driver.FindsMarks(findMarks),
+		driver.FindsTraces(findTraces),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			return c.client.Refusals(ctx, need)
 		}),

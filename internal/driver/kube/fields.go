@@ -207,7 +207,7 @@ func (f *fields) moveMark(p *kubeclient.Patch, u *unstructured.Unstructured, to 
 	case old != nil && !mine:
 		return false, occupied(f.name())
 	}
-	text, err := encodeMark(*f.mark)
+	text, err := f.mark.Text()
 	if err != nil {
 		return false, err
 	}

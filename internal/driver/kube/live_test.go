@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -334,26 +332,6 @@ func TestPatchSettles(t *testing.T) {
 	v, err = in.Waiter.Settled(t.Context(), to)
 	if err != nil || v.OK || !strings.Contains(strings.Join(v.Findings, ""), "body too long") {
 		t.Errorf("settled %+v (%v), want the controller's failure", v, err)
-	}
-}
-
-func TestMarksAreFound(t *testing.T) {
-	s := newScene(t)
-	_, rules := pagePieces(t, "shop.example.com")
-	class := "alb"
-	o, err := openOverlay(s.conn, OverlayParams{Namespace: s.namespace, Name: "noren-web-closed", Spec: networkingv1.IngressSpec{IngressClassName: &class, Rules: rules}})
-	must(t, err)
-	in := driver.Bare(o)
-	to, err := in.Change.Propose(action.State{})
-	must(t, err)
-	mark := action.Mark{Receipt: action.Receipt{Run: "run-1", Action: ActionOverlay, Target: in.Target, To: to}, Params: json.RawMessage(`{}`), Actor: "me@here"}
-	must(t, in.Marker.Marked(mark).Apply(t.Context(), action.State{}, to))
-	marks, err := findMarks(t.Context(), s.conn)
-	must(t, err)
-	if !slices.ContainsFunc(marks, func(m action.Mark) bool {
-		return m.Receipt.Target == in.Target && m.Receipt.Run == "run-1" && m.Actor == "me@here" && m.Receipt.To.Equal(to)
-	}) {
-		t.Errorf("the mark is not among %+v", marks)
 	}
 }
 

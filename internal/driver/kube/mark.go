@@ -3,31 +3,19 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/action"
-	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
-	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 )
 
-// MarkAnnotation holds noren's mark on an Ingress, as JSON.
-const MarkAnnotation = "noren.dev/mark"
+// MarkAnnotation holds noren's mark on an Ingress, as action.Mark.Text writes it.
+const MarkAnnotation = kubeclient.MarkAnnotation
 
 // ManagedBy labels the objects that noren creates.
 // Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 const ManagedBy = "app.kubernetes.io/managed-by"
-
-func encodeMark(m action.Mark) (string, error) {
-	text, err := jsonText(m)
-	if err != nil {
-		return "", fmt.Errorf("mark: %w", err)
-	}
-	return text, nil
-}
 
 // takesAway tells whether to reach a state is to take the mark's change back:
 // then the mark goes, too.
@@ -41,31 +29,40 @@ func createdByUs(ing *networkingv1.Ingress) bool {
 	return ing.Labels[ManagedBy] == kubeclient.FieldManager
 }
 
-// findMarks lists the marks on all Ingresses, workloads and pages. One that cannot be
-// read is listed with its target alone, so that a person hears of it.
-func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
-	all, err := c.listIngresses(ctx)
+// Fits tells whether a new Ingress could carry the mark.
+func (o *overlay) Fits(_ context.Context, m action.Mark) error {
+	return kubeclient.MarkFits(o.name(), m, o.p.Annotations)
+}
+
+// Fits tells whether the Ingress could carry the mark beside its own annotations
+// and the page's.
+func (c *patch) Fits(ctx context.Context, m action.Mark) error {
+	return c.conn.markFits(ctx, c.name(), c.p.Namespace, c.p.Name, m, c.p.Annotations)
+}
+
+// Fits tells whether the Ingress could carry the mark beside its own annotations.
+func (c *route) Fits(ctx context.Context, m action.Mark) error {
+	return c.conn.markFits(ctx, c.name(), c.p.Namespace, c.p.Name, m, nil)
+}
+
+// markFits asks of an Ingress as it was read last in this session.
+func (c *conn) markFits(ctx context.Context, what, namespace, name string, m action.Mark, more map[string]string) error {
+	all, err := c.seen(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	marks, err := findWorkloadMarks(ctx, c)
-	if err != nil {
-		return nil, err
+	ing := find(all.ingresses, namespace, name)
+	if ing == nil {
+		return nil
 	}
-	for _, ing := range all {
-		raw, ok := ing.Annotations[MarkAnnotation]
-		if !ok || ing.DeletionTimestamp != nil {
-			continue
-		}
-		var m action.Mark
-		if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
-			m = action.Mark{Receipt: action.Receipt{Target: c.target(ing.Namespace, "ingress", ing.Name)}}
-		}
-		marks = append(marks, m)
+	return kubeclient.MarkFits(what, m, ing.Annotations, more)
+}
+
+// Fits tells whether the object could carry the mark beside its own annotations.
+func (f *fields) Fits(ctx context.Context, m action.Mark) error {
+	u, err := f.read(ctx)
+	if err != nil || u == nil {
+		return err
 	}
-	pages, err := kubepage.Marks(ctx, c.client, c.target)
-	if errors.Is(err, &fault.Fault{Code: fault.Denied}) && !c.page.known() {
-		return marks, nil // without a page server there are none
-	}
-	return append(marks, pages...), err
+	return kubeclient.MarkFits(f.name(), m, u.GetAnnotations())
 }

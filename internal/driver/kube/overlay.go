@@ -142,7 +142,7 @@ func (o *overlay) change(ctx context.Context, ing *networkingv1.Ingress, from, t
 	}
 	annotations := maps.Clone(to.Annotations)
 	if o.mark != nil && !takesAway(*o.mark, to) {
-		raw, err := encodeMark(*o.mark)
+		raw, err := o.mark.Text()
 		if err != nil {
 			return err
 		}
@@ -176,7 +176,7 @@ func (o *overlay) create(ctx context.Context, to *Overlay) error {
 		Spec: to.Spec,
 	}
 	if o.mark != nil {
-		raw, err := encodeMark(*o.mark)
+		raw, err := o.mark.Text()
 		if err != nil {
 			return err
 		}

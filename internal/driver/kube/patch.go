@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -184,9 +183,8 @@ func (c *patch) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Patched
 // sameReceipt tells whether a mark as it stands on a target is that of the
 // receipt's step.
 func sameReceipt(raw string, r action.Receipt) bool {
-	var left action.Mark
-	err := json.Unmarshal([]byte(raw), &left)
-	return err == nil && left.Receipt.Run == r.Run && left.Receipt.Step == r.Step
+	left, _ := action.ParseMark(raw) // of one that was edited, what can be read
+	return left.Receipt.Run == r.Run && left.Receipt.Step == r.Step
 }
 
 func (c *patch) write(ctx context.Context, body []byte) error {
@@ -234,7 +232,7 @@ func (c *patch) annotationsOf(to *Patched) (map[string]string, error) {
 		out = map[string]string{}
 	}
 	if len(to.Rules) > 0 && c.mark != nil && !takesAway(*c.mark, to) {
-		raw, err := encodeMark(*c.mark)
+		raw, err := c.mark.Text()
 		if err != nil {
 			return nil, err
 		}

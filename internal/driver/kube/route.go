@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -282,7 +281,7 @@ func (c *route) markAs(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Route
 		return nil
 	}
 	if c.mark != nil && c.led(to) {
-		raw, err := encodeMark(*c.mark)
+		raw, err := c.mark.Text()
 		if err != nil {
 			return err
 		}
@@ -301,8 +300,8 @@ func (c *route) markAs(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Route
 // foreignMark tells whether a mark is that of another run. One that cannot be
 // read is nobody's.
 func foreignMark(raw string, r action.Receipt) bool {
-	var left action.Mark
-	return json.Unmarshal([]byte(raw), &left) == nil && left.Receipt.Run != "" && left.Receipt.Run != r.Run
+	left, _ := action.ParseMark(raw) // what of it can be read
+	return left.Receipt.Run != "" && left.Receipt.Run != r.Run
 }
 
 // tidy takes this run's mark away where somebody else led the paths back by

@@ -107,13 +107,18 @@ spec:
 	if err := in.Change.Apply(t.Context(), to, from); err != nil {
 		t.Fatal(err)
 	}
-	marks, err := session.Marks(t.Context())
+	found, err := session.Traces(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range marks {
-		if m.Receipt.Target == in.Target {
+	for _, m := range found.Marks {
+		if m.On == in.Target {
 			t.Error("a mark is left")
+		}
+	}
+	for _, u := range found.Unmarked {
+		if u.Target == in.Target {
+			t.Errorf("left over: %+v", u)
 		}
 	}
 }

@@ -65,8 +65,8 @@ func plain(v any) any {
 // occupied is the answer where something of noren's stands already.
 func occupied(name string) error {
 	return &fault.Fault{Code: fault.Locked, Summary: "closed by another run",
-		Detail: fmt.Sprintf("On %s there is a page that no run of this state directory put up: it was closed from another machine or account, which its annotation %s names. Open it from there.", name, MarkAnnotation),
-		Try:    []string{"noren status"}, Err: action.ErrDrift}
+		Detail: fmt.Sprintf("On %s there is a page that no run of this state directory put up.", name),
+		Try:    []string{"noren leftovers"}, Err: action.ErrDrift}
 }
 
 // drifted says which parts of the target are not as expected. expected and

@@ -212,19 +212,38 @@ func (c *change) create(ctx context.Context, to *State) error {
 // 256 KiB together, and the page is in the same object.
 // Source: k8s.io/apimachinery pkg/api/validation TotalAnnotationSizeLimitB.
 func (c *change) annotations() (map[string]string, error) {
-	mark := *c.mark
+	mark, err := withoutPage(*c.mark)
+	if err != nil {
+		return nil, err
+	}
+	text, err := mark.Text()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{MarkAnnotation: text}, nil
+}
+
+// Fits tells whether a new ConfigMap could carry the mark.
+func (c *change) Fits(_ context.Context, m action.Mark) error {
+	mark, err := withoutPage(m)
+	if err != nil {
+		return err
+	}
+	return kubeclient.MarkFits(c.name(), mark)
+}
+
+func withoutPage(mark action.Mark) (action.Mark, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(mark.Params, &members); err == nil && members["page"] != nil {
 		delete(members, "page")
 		if mark.Params, err = json.Marshal(members); err != nil {
-			return nil, fmt.Errorf("mark: %w", err)
+			return mark, fmt.Errorf("mark: %w", err)
 		}
 	}
-	raw, err := json.Marshal(mark)
-	if err != nil {
-		return nil, fmt.Errorf("mark: %w", err)
+	if mark.Sum == "" {
+		return mark, nil
 	}
-	return map[string]string{MarkAnnotation: string(raw)}, nil
+	return mark.Sealed()
 }
 
 // remove deletes exactly the object that was read: a write by anybody in

@@ -16,11 +16,12 @@ import (
 	"fmt"
 
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
-// MarkAnnotation holds noren's mark on a ConfigMap, as JSON.
-const MarkAnnotation = "noren.dev/mark"
+// MarkAnnotation holds noren's mark on a ConfigMap.
+const MarkAnnotation = kubeclient.MarkAnnotation
 
 const managedBy = "app.kubernetes.io/managed-by"
 

@@ -2,13 +2,12 @@ package kubepage
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/page"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
@@ -44,24 +43,19 @@ func parse(cm *corev1.ConfigMap) (pageapi.Page, error) {
 	return p, nil
 }
 
-// Marks lists the marks on all pages. One that cannot be read is listed with
-// its target alone, so that a person hears of it.
-func Marks(ctx context.Context, client *kubeclient.Client, target func(namespace, kind, name string) string) ([]action.Mark, error) {
+// Traces adds the marks on all pages.
+func Traces(ctx context.Context, client *kubeclient.Client, target func(namespace, kind, name string) string, found *driver.Traces) error {
 	list, err := client.Typed.CoreV1().ConfigMaps(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: Selector})
 	if err != nil {
-		return nil, kubeclient.Classify(err, "list the pages of all namespaces")
+		return kubeclient.Classify(err, "list the pages of all namespaces")
 	}
-	var marks []action.Mark
+	if len(list.Items) > 0 {
+		found.Seen = append(found.Seen, driver.Seen{Kind: "pages", Count: len(list.Items)})
+	}
 	for _, cm := range list.Items {
-		raw, ok := cm.Annotations[MarkAnnotation]
-		if !ok || cm.DeletionTimestamp != nil {
-			continue
+		if text, ok := cm.Annotations[MarkAnnotation]; ok && cm.DeletionTimestamp == nil {
+			found.Marks = append(found.Marks, driver.ReadMark(target(cm.Namespace, "configmap", cm.Name), text))
 		}
-		var m action.Mark
-		if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
-			m = action.Mark{Receipt: action.Receipt{Target: target(cm.Namespace, "configmap", cm.Name)}}
-		}
-		marks = append(marks, m)
 	}
-	return marks, nil
+	return nil
 }

@@ -2,13 +2,12 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
@@ -22,27 +21,25 @@ func markable() []resource {
 	return all
 }
 
-// findWorkloadMarks lists the marks on workloads and what scales them. A kind
-// that the cluster does not have, or that noren may not list, has none to show.
-func findWorkloadMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
-	var marks []action.Mark
+// workloadTraces adds the marks on workloads and on what scales them. A kind that
+// the cluster does not have, or that noren may not list, has none to show.
+func workloadTraces(ctx context.Context, c *conn, found *driver.Traces) error {
 	for _, r := range markable() {
+		seen := driver.Seen{Kind: r.gvr.Resource}
 		err := c.eachObject(ctx, r, func(u *unstructured.Unstructured) {
-			raw, ok := u.GetAnnotations()[MarkAnnotation]
-			if !ok || u.GetDeletionTimestamp() != nil {
-				return
+			seen.Count++
+			if text, ok := u.GetAnnotations()[MarkAnnotation]; ok && u.GetDeletionTimestamp() == nil {
+				found.Marks = append(found.Marks, driver.ReadMark(c.target(u.GetNamespace(), r.word, u.GetName()), text))
 			}
-			var m action.Mark
-			if json.Unmarshal([]byte(raw), &m) != nil || m.Receipt.Target == "" {
-				m = action.Mark{Receipt: action.Receipt{Target: c.target(u.GetNamespace(), r.word, u.GetName())}}
-			}
-			marks = append(marks, m)
 		})
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if seen.Count > 0 {
+			found.Seen = append(found.Seen, seen)
 		}
 	}
-	return marks, nil
+	return nil
 }
 
 // eachObject shows see every object of a resource, in all namespaces.

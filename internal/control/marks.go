@@ -1,0 +1,96 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
+)
+
+// marksFit fails if a target has no room for the mark of the change that the
+// plan makes there.
+func (b *builder) marksFit(ctx context.Context) error {
+	var changes []plan.Step
+	for _, s := range b.plan.Steps() {
+		if s.Kind == action.KindChange && !s.From.Equal(s.To) {
+			changes = append(changes, s)
+		}
+	}
+	return each(ctx, changes, func(ctx context.Context, s plan.Step) error {
+		in, err := b.session.Action(ctx, s.Action, s.Params)
+		if err != nil || in.Marker == nil {
+			return err
+		}
+		m, err := plan.MarkOf(b.plan, action.Receipt{Run: newID(b.plan.Kind, b.Now()), Step: s.ID, Action: s.Action, Target: s.Target,
+			From: s.From, To: s.To, TakenAt: b.Now()}, s.Params, b.Actor)
+		if err != nil {
+			return err
+		}
+		if err := in.Marker.Fits(ctx, m); err != nil {
+			return unread(s.Target, b.env.Name, err)
+		}
+		return nil
+	})
+}
+
+// watchForMarks begins to look for marks that no current run of this state
+// directory explains, while a closing is planned. What it returns waits for
+// that, and gives the closing and its error back, unless an entrance to close
+// carries the mark of a run that is not known: the fault then says whose.
+func (x *planner) watchForMarks(ctx context.Context) func(*Closing, error) (*Closing, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	seen := make(chan *LeftoverReport, 1)
+	go func() {
+		report, err := x.Leftovers(ctx, lookPatience, x.env.Name)
+		if err != nil {
+			report = &LeftoverReport{} // planning reads the same systems, and says what is wrong
+		}
+		seen <- report
+	}()
+	return func(c *Closing, err error) (*Closing, error) {
+		defer cancel()
+		if errors.Is(err, &fault.Fault{Code: fault.Unavailable}) || errors.Is(err, &fault.Fault{Code: fault.Denied}) {
+			cancel()
+			<-seen // so that nothing is asked once the state directory is closed
+			return c, err
+		}
+		unknown, ended := x.marked(<-seen)
+		if len(unknown) > 0 {
+			return nil, elsewhere(unknown)
+		}
+		if err == nil {
+			for _, l := range ended {
+				c.Plan.AddNote(driver.Note{Warn: true, Text: fmt.Sprintf("It still carries the mark of run %s, which has ended.", l.Run)}, l.Target)
+			}
+		}
+		return c, err
+	}
+}
+
+// marked are the leftovers on entrances that are to be closed, by whether their
+// run is known here.
+func (x *planner) marked(r *LeftoverReport) (unknown, ended []Leftover) {
+	for _, e := range r.Environments {
+		for _, l := range e.Leftovers {
+			switch {
+			case !l.Recoverable() || l.origin == nil || !x.closes(l.origin.Service):
+			case l.Cause == EndedRun:
+				ended = append(ended, l)
+			default:
+				unknown = append(unknown, l)
+			}
+		}
+	}
+	return unknown, ended
+}
+
+func (x *planner) closes(s plan.Service) bool {
+	return slices.ContainsFunc(s.Entrances, func(e plan.Entrance) bool {
+		return slices.ContainsFunc(x.places, func(p *place) bool { return p.entrance.Kind == e.Kind && p.entrance.Name == e.Name })
+	})
+}
