@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -22,19 +21,24 @@ func (a *app) nothingHeld(ctx context.Context, c *control.Control, req control.O
 	if req.Environment != "" {
 		envs = []string{req.Environment}
 	}
-	found, looked, err := c.Elsewhere(ctx, asidePatience, req.Services, envs...)
+	found, err := c.Elsewhere(ctx, asidePatience, req.Services, envs...)
 	switch {
-	case found != nil:
-		return found
-	case errors.Is(err, &fault.Fault{Code: fault.Invalid}) && len(looked) == 0:
-		return err // an unknown environment: "nothing is closed" is no answer to a slip of the hand
 	case err != nil:
-		return a.notLooked(c, req, why, err)
+		return err
+	case found.Fault != nil:
+		return found.Fault
+	}
+	for _, l := range found.Ended {
+		a.view.Say("%s still carries the mark of run %s, which has ended: see noren leftovers.", l.Target, l.Run)
+	}
+	switch {
+	case found.Err != nil:
+		return a.notLooked(c, req, why, found.Err)
 	case why != nil:
 		return why
 	}
-	a.view.Result(fmt.Sprintf("Nothing is closed%s (looked at the doors of %s).", where(req.Environment), strings.Join(looked, ", ")),
-		map[string]any{"opened": []string{}, "looked": looked, "stateDirectory": c.StateDir})
+	a.view.Result(fmt.Sprintf("Nothing is closed%s (looked at the doors of %s).", where(req.Environment), strings.Join(found.Looked, ", ")),
+		map[string]any{"opened": []string{}, "looked": found.Looked, "stateDirectory": c.StateDir})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,6 +222,9 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)})
 		}
 	}
+	slices.SortStableFunc(e.Leftovers, func(a, b Leftover) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Target, b.Target))
+	})
 	return e, e.contend(held)
 }
 
@@ -274,6 +278,9 @@ func (c *Control) assessRun(ctx context.Context, l *Leftover, mine scope) error 
 	l.Try = []string{"noren recover --env " + l.Environment}
 	if err := c.known(ctx, l); err != nil {
 		return err
+	}
+	if l.Cause == EndedRun {
+		l.Try = append(l.Try, "take the annotation noren.dev/mark off "+l.Target+"     # if it is meant to stay as it is")
 	}
 	if l.mine = mine.covers(l.origin); l.mine {
 		return nil

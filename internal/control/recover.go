@@ -144,6 +144,9 @@ func (c *Control) rebuild(ctx context.Context, env plan.Environment, id string, 
 		}
 		r.Actor = cmp.Or(r.Actor, m.Actor)
 	}
+	if r.Created.IsZero() {
+		r.Created = c.Now()
+	}
 	l := Leftover{Run: id}
 	if err := c.known(ctx, &l); err != nil {
 		return r, err
@@ -236,30 +239,48 @@ func (c *Control) Adopted(ctx context.Context, env string, names []string) ([]Cl
 	return adopted, nil
 }
 
-// Elsewhere looks whether what a person wants to open was closed by runs that
-// this state directory does not know: in the environments named, or all of the
-// catalog. Its fault says by whom, since when, and how to recover it. looked
-// names the environments that were looked at, and err what kept others from it.
-func (c *Control) Elsewhere(ctx context.Context, patience time.Duration, services []string, environments ...string) (found *fault.Fault, looked []string, err error) {
+// FoundElsewhere is what was found, outside, of closings that a person wants to open
+// and that no run of this state directory holds.
+type FoundElsewhere struct {
+	// Fault says by whom and since when they were closed elsewhere, and how to
+	// recover them. It is nil if none is.
+	Fault *fault.Fault
+	// Ended are those whose run is known here and has ended: marks that stayed.
+	Ended []Leftover
+	// Looked are the environments that were looked at, Err what kept others
+	// from it.
+	Looked []string
+	Err    error
+}
+
+// Elsewhere looks whether services (none: any) were closed by runs that this
+// state directory does not know: in the environments named, or all of the
+// catalog.
+func (c *Control) Elsewhere(ctx context.Context, patience time.Duration, services []string, environments ...string) (*FoundElsewhere, error) {
 	report, err := c.Leftovers(ctx, patience, environments...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var closed []Leftover
+	found := &FoundElsewhere{Err: report.Err()}
+	var unknown []Leftover
 	for _, e := range report.Environments {
 		if e.Err == nil {
-			looked = append(looked, e.Environment)
+			found.Looked = append(found.Looked, e.Environment)
 		}
 		for _, l := range e.Leftovers {
-			if l.Recoverable() && l.mine && (len(services) == 0 || slices.Contains(services, l.Service)) {
-				closed = append(closed, l)
+			switch {
+			case !l.Recoverable() || !l.mine || len(services) > 0 && !slices.Contains(services, l.Service):
+			case l.Cause == EndedRun:
+				found.Ended = append(found.Ended, l)
+			default:
+				unknown = append(unknown, l)
 			}
 		}
 	}
-	if len(closed) == 0 {
-		return nil, looked, report.Err()
+	if len(unknown) > 0 {
+		found.Fault = elsewhere(unknown)
 	}
-	return elsewhere(closed), looked, report.Err()
+	return found, nil
 }
 
 // elsewhere says who closed what this state directory does not know of.
@@ -277,6 +298,7 @@ func elsewhere(closed []Leftover) *fault.Fault {
 		}
 	}
 	f.Detail = strings.Join(lines, "\n") + "\nThe state directory in use here has no such run. Open it where it was closed; if that is lost, or not at work any more, recover it from the marks on the targets."
-	f.Try = append(try, "noren leftovers")
+	try = append(try, "noren leftovers")
+	f.Try = try
 	return f
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,6 +73,9 @@ func unmarked(ing *networkingv1.Ingress) (driver.Unmarked, bool) {
 	return u, true
 }
 
+// closedStatus is what a closed page is answered with, as the controller writes it.
+var closedStatus = strconv.Itoa(http.StatusServiceUnavailable)
+
 // pagesIn are the names of the actions of an Ingress that answer 503 and that a
 // rule leads to.
 func pagesIn(ing *networkingv1.Ingress) []string {
@@ -91,7 +96,7 @@ func pagesIn(ing *networkingv1.Ingress) []string {
 	var pages []string
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		var a lbc.Action
-		if json.Unmarshal([]byte(ing.Annotations[lbc.ActionAnnotation(name)]), &a) == nil && a.FixedResponse != nil && a.FixedResponse.StatusCode == "503" {
+		if json.Unmarshal([]byte(ing.Annotations[lbc.ActionAnnotation(name)]), &a) == nil && a.FixedResponse != nil && a.FixedResponse.StatusCode == closedStatus {
 			pages = append(pages, name)
 		}
 	}
