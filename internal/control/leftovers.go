@@ -27,6 +27,7 @@ type LeftoverReport struct {
 type EnvironmentLook struct {
 	Environment string
 	Seen        []driver.Seen
+	Unseen      []string // kinds that noren may not look at
 	Leftovers   []Leftover
 	// Err is why it could not be looked at, or not everywhere.
 	Err error
@@ -200,7 +201,7 @@ func unlooked(env string, patience time.Duration, err error) error {
 
 // assess tells what of a look is left over.
 func (c *Control) assess(ctx context.Context, l look, held *holdings) (EnvironmentLook, error) {
-	e := EnvironmentLook{Environment: l.env.Name, Seen: l.found.Seen, Err: l.err, env: l.env, marks: map[markKey]bool{}}
+	e := EnvironmentLook{Environment: l.env.Name, Seen: l.found.Seen, Unseen: l.found.Unseen, Err: l.err, env: l.env, marks: map[markKey]bool{}}
 	mine, err := c.scope(l.env.Name)
 	if err != nil {
 		return e, err

@@ -46,12 +46,12 @@ type RecoveredRun struct {
 	Receipts []action.Receipt
 }
 
-// Unproved are the services of which the marks tell no URL: they are restored,
-// and nobody looks whether they are open.
+// Unproved are the services of which the marks tell no more than the target:
+// they are restored, and nobody looks whether they are open.
 func (r RecoveredRun) Unproved() []string {
 	var names []string
 	for _, s := range r.Plan.Services {
-		if len(s.Health) == 0 && !slices.ContainsFunc(s.Entrances, func(e plan.Entrance) bool { return len(e.URLs) > 0 }) {
+		if slices.ContainsFunc(s.Entrances, func(e plan.Entrance) bool { return e.Kind == "" }) {
 			names = append(names, s.Name)
 		}
 	}

@@ -25,7 +25,7 @@ func (s *shop) recovered(t testing.TB, args ...string) result {
 // point, recover brings everything back from the marks alone.
 func TestKilledAndRecordsLost(t *testing.T) {
 	t.Parallel()
-	eachPoint(t, 30, func(t *testing.T, s *shop, n int, reached func(result)) bool {
+	eachPoint(t, 40, func(t *testing.T, s *shop, n int, reached func(result)) bool {
 		before, state, kill := s.objects(t), t.TempDir(), []string{fmt.Sprintf("%s=%d", killAt, n)}
 		first := noren(t, s.dir, state, kill, "close", "--env", "prod", "--for", "30m", "--confirm", "prod")
 		if reached(first); first.code == -1 {
@@ -37,7 +37,7 @@ func TestKilledAndRecordsLost(t *testing.T) {
 		reached(second)
 		s.recovered(t).must(t, 0)
 		return first.code == -1 || second.code == -1
-	})
+	}, func(o *shopOptions) { o.working = true })
 }
 
 // TestKilledWhileRecovering kills recover itself before and after it adopts,
@@ -61,7 +61,7 @@ func TestKilledWhileRecovering(t *testing.T) {
 // afterwards finds everything as before and ends well.
 func TestSecondMachine(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
+	s := newShop(t, func(o *shopOptions) { o.working = true })
 	before := s.objects(t)
 	first, second := s.closed(t), t.TempDir()
 	closed := s.objects(t)

@@ -78,6 +78,9 @@ func looked(e control.EnvironmentLook) string {
 		return "could not be looked at"
 	}
 	text := "looked at " + e.Sights()
+	if len(e.Unseen) > 0 {
+		text += "; it may not list " + strings.Join(e.Unseen, ", ")
+	}
 	if e.Err != nil {
 		text += ", and not at everything"
 	}
@@ -132,7 +135,7 @@ func (j JSON) Leftovers(r *control.LeftoverReport, stateDir string, _ time.Time)
 			}
 			found = append(found, m)
 		}
-		m := map[string]any{"environment": e.Environment, "seen": e.Seen, "leftovers": found}
+		m := map[string]any{"environment": e.Environment, "seen": e.Seen, "unseen": e.Unseen, "leftovers": found}
 		if e.Err != nil {
 			m["error"] = e.Err.Error()
 		}
