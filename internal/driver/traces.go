@@ -12,8 +12,10 @@ import (
 // Traces are what a driver found of closings on its whole system: noren's
 // marks, and leftovers without one.
 type Traces struct {
-	// Seen counts what was looked at, by kind.
+	// Seen counts what was looked at, by kind; Unseen are the kinds that noren
+	// may not look at.
 	Seen     []Seen
+	Unseen   []string
 	Marks    []FoundMark
 	Unmarked []Unmarked
 }
@@ -90,6 +92,7 @@ func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 			continue
 		}
 		all.Seen = append(all.Seen, found.Seen...)
+		all.Unseen = append(all.Unseen, found.Unseen...)
 		all.Marks = append(all.Marks, found.Marks...)
 		all.Unmarked = append(all.Unmarked, found.Unmarked...)
 	}

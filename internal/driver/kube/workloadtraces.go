@@ -21,22 +21,26 @@ func markable() []resource {
 	return all
 }
 
-// workloadTraces adds the marks on workloads and on what scales them. A kind that
-// the cluster does not have, or that noren may not list, has none to show.
+// workloadTraces adds the marks on workloads and what scales them. A kind that
+// the cluster does not have has none to show; one that noren may not list is
+// named.
 func workloadTraces(ctx context.Context, c *conn, found *driver.Traces) error {
 	for _, r := range markable() {
-		seen := driver.Seen{Kind: r.gvr.Resource}
+		n := 0
 		err := c.eachObject(ctx, r, func(u *unstructured.Unstructured) {
-			seen.Count++
-			if text, ok := u.GetAnnotations()[MarkAnnotation]; ok && u.GetDeletionTimestamp() == nil {
+			n++
+			if text, marked := u.GetAnnotations()[MarkAnnotation]; marked && u.GetDeletionTimestamp() == nil {
 				found.Marks = append(found.Marks, driver.ReadMark(c.target(u.GetNamespace(), r.word, u.GetName()), text))
 			}
 		})
-		if err != nil {
-			return err
-		}
-		if seen.Count > 0 {
-			found.Seen = append(found.Seen, seen)
+		switch {
+		case apierrors.IsNotFound(err):
+		case apierrors.IsForbidden(err):
+			found.Unseen = append(found.Unseen, r.label())
+		case err != nil:
+			return kubeclient.Classify(err, "list the "+r.label()+" of all namespaces")
+		case n > 0:
+			found.Seen = append(found.Seen, driver.Seen{Kind: r.gvr.Resource, Count: n})
 		}
 	}
 	return nil
@@ -47,11 +51,8 @@ func (c *conn) eachObject(ctx context.Context, r resource, see func(*unstructure
 	opts := metav1.ListOptions{Limit: pageSize}
 	for {
 		list, err := c.client.Dynamic.Resource(r.gvr).List(ctx, opts)
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-			return nil
-		}
 		if err != nil {
-			return kubeclient.Classify(err, "list the "+r.label()+" of all namespaces")
+			return err
 		}
 		for i := range list.Items {
 			see(&list.Items[i])
