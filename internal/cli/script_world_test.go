@@ -25,6 +25,7 @@ import (
 type scriptWorld struct {
 	apps      map[string]*app
 	processes map[string]*process
+	fronts    map[string]*front
 }
 
 // An app is a small web application.
@@ -174,7 +175,7 @@ func lookPath(ts *testscript.TestScript, name string) string {
 // environment is what the script's commands get.
 func environment(ts *testscript.TestScript) []string {
 	var all []string
-	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable} {
+	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable, passVariable} {
 		if v := ts.Getenv(name); v != "" {
 			all = append(all, name+"="+v)
 		}

@@ -21,7 +21,8 @@ type builder struct {
 	*planner
 	plan    *plan.Plan
 	byStage map[plan.StageName][]plan.Step
-	seen    map[string]bool // checks and pauses that several places share
+	seen    map[string]bool     // checks and pauses that several places share
+	gone    map[string][]string // by service, the URLs from which the page is gone if it is taken back
 }
 
 // A request is a call with what the plan says of it.
@@ -70,6 +71,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 			return err
 		}
 	}
+	b.returning(p.service.Name, entrance.URLs)
 	for _, call := range p.proposal.Ready {
 		s, err := b.step(ctx, plan.StageReady, call)
 		if err != nil {
@@ -161,6 +163,41 @@ func (b *builder) proof(p *place, urls []string) request {
 	probe := p.asked.Mode != edge.Closed || len(p.asked.Bypass.Sources) > 0
 	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
+}
+
+// returning asks that the page of this closing be gone from the URLs too, if the
+// closing is taken back. An address that does not answer shows no page: that it
+// does not may be why the closing failed.
+func (b *builder) returning(service string, urls []string) {
+	if b.gone == nil {
+		b.gone = map[string][]string{}
+	}
+	for _, u := range urls {
+		if !slices.Contains(b.gone[service], u) {
+			b.gone[service] = append(b.gone[service], u)
+		}
+	}
+}
+
+// returns are the steps by which the plan proves, service by service, that it
+// was taken back.
+func (b *builder) returns(ctx context.Context) ([]plan.Step, error) {
+	var steps []plan.Step
+	for _, s := range b.plan.Services {
+		urls := b.gone[s.Name]
+		if len(urls) == 0 {
+			continue
+		}
+		step, err := b.step(ctx, plan.StageReturn, driver.Call{Action: "http/open",
+			Params: map[string]any{"urls": urls, "mark": b.mark, "silent": true}})
+		if err != nil {
+			return nil, err
+		}
+		step.Service, step.Track, step.Patience = s.Name, step.ID, provePatience
+		step.Title = "Prove that the page is gone again: " + some(urls)
+		steps = append(steps, step)
+	}
+	return steps, nil
 }
 
 // urls are the addresses to prove: what the entrance says, or else the health

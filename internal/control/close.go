@@ -292,10 +292,14 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err := b.withinLimits(); err != nil {
 		return nil, err
 	}
-	if err := b.observe(ctx); err != nil {
+	err := b.observe(ctx)
+	if err != nil {
 		return nil, err
 	}
 	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
+	if p.Return, err = b.returns(ctx); err != nil {
+		return nil, err
+	}
 	// What is paused is locked too: if another closing relied on the same pause,
 	// the first to open would let Git take down the other's page.
 	for _, s := range b.byStage[plan.StagePause] {

@@ -114,7 +114,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
 		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
-	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
+	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}, strayed: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
 	}
@@ -140,6 +140,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
 		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
+	p.Return = o.returns(closing)
 	return c.hurried(p), o.err
 }
 
@@ -191,6 +192,11 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		now, err := inst.Change.Observe(ctx)
 		if err != nil {
 			return unread(s.Target, o.plan.Environment.Name, err)
+		}
+		if !now.Equal(s.From) {
+			mu.Lock()
+			o.strayed[s.Service] = true
+			mu.Unlock()
 		}
 		if inst.Describer != nil {
 			s.Description = inst.Describer.Describe(now, s.To)
@@ -256,6 +262,7 @@ type opener struct {
 	ready   []plan.Step
 	proof   []plan.Step
 	left    map[string]bool // services of which a target stays as someone else left it
+	strayed map[string]bool // services of which a target is not as the closing left it
 	err     error
 }
 
@@ -268,6 +275,32 @@ func (o *opener) proofs() []plan.Step {
 		}
 	}
 	return o.proof
+}
+
+// returns are the closing's own proofs of the services, by which an opening that
+// is taken back is proved to have closed them again. Where the closing had not
+// been proved, or a target is not as it left it, they only tell what is seen.
+func (o *opener) returns(closing *run.Run) []plan.Step {
+	var steps []plan.Step
+	for _, stage := range closing.Plan.Stages {
+		for _, s := range stage.Steps {
+			mine := slices.ContainsFunc(o.plan.Services, func(p plan.Service) bool { return p.Name == s.Service })
+			if stage.Name != plan.StageProve || s.Optional || !mine {
+				continue
+			}
+			if closing.Steps[s.ID].Status != run.StepIsDone || o.strayed[s.Service] {
+				s.Optional = true
+			}
+			s.ID = fmt.Sprintf("%s-%s", plan.StageReturn, s.ID)
+			s.Track, s.Title = s.ID, strings.Replace(s.Title, "Prove closed:", "Prove closed again:", 1)
+			s.Patience = provePatience
+			if s.Optional {
+				s.Patience = 0
+			}
+			steps = append(steps, s)
+		}
+	}
+	return steps
 }
 
 // service adds a closed service: is it well behind the curtain, and did it

@@ -38,6 +38,11 @@ type Plan struct {
 	Services    []Service   `json:"services"`
 	// Stages run one after another: the next begins when the last is done.
 	Stages []Stage `json:"stages"`
+	// Return are the checks that prove, once a run has taken everything back,
+	// that customers see again what they saw before it. Each is of one service
+	// and is made only if something of that service was taken back. A plan
+	// without any is taken back without proof.
+	Return []Step `json:"return,omitempty"`
 	// Locks are the targets of the entrances; while a run holds one, no other
 	// run may close or open that entrance.
 	Locks []string `json:"locks"`
@@ -190,6 +195,7 @@ const (
 	StageOpen   StageName = "open"   // the page comes down
 	StageResume StageName = "resume" // GitOps takes over again
 	StageSettle StageName = "settle" // Git's state is back
+	StageReturn StageName = "return" // taken back, and seen from outside
 )
 
 // A Step is one action on one target.
@@ -215,13 +221,31 @@ type Step struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Steps returns every step in order.
+// Steps returns every step in order, those of the return last.
 func (p *Plan) Steps() []Step {
 	var all []Step
 	for _, s := range p.Stages {
 		all = append(all, s.Steps...)
 	}
-	return all
+	return append(all, p.Return...)
+}
+
+// Returning is the return as a stage, for what was taken back of the steps
+// with the ids given.
+func (p *Plan) Returning(changed []string) Stage {
+	back := map[string]bool{}
+	for _, s := range p.Steps() {
+		if slices.Contains(changed, s.ID) {
+			back[s.Service] = true
+		}
+	}
+	stage := Stage{Name: StageReturn}
+	for _, s := range p.Return {
+		if back[s.Service] {
+			stage.Steps = append(stage.Steps, s)
+		}
+	}
+	return stage
 }
 
 // Step returns the step of that id.

@@ -10,7 +10,8 @@
 //	           waiting                   a step failed; a person must say what next
 //	              │
 //	              ├──► undoing ─► undone      everything is as it was before
-//	              │            └► stranded    changed, and undo failed or was refused
+//	              │            └► stranded    changed, and undo failed or was refused;
+//	              │                           or taken back, and customers do not see it
 //	              └──► stopped                left as it is, on a person's word
 package run
 
@@ -287,6 +288,33 @@ func (r *Run) Changed() []plan.Step {
 		changed = append(changed, s)
 	}
 	return changed
+}
+
+// TakenBack lists the ids of the changes that the run has taken back, in the
+// plan's order.
+func (r *Run) TakenBack() []string {
+	var ids []string
+	for _, s := range r.Plan.Steps() {
+		if r.Steps[s.ID].Status == StepIsUndone {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// Returned tells whether the run took something back and proved from outside
+// that customers see it.
+func (r *Run) Returned() bool {
+	proved := false
+	for _, s := range r.Plan.Return {
+		switch st := r.Steps[s.ID]; st.Status {
+		case StepIsDone:
+			proved = true
+		case StepHasFailed:
+			return false
+		}
+	}
+	return proved
 }
 
 // Failed lists the ids of the steps that stand in a state a person must look

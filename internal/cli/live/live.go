@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,6 +192,9 @@ func (m *model) View() tea.View {
 	for _, stage := range r.Plan.Stages {
 		m.stage(&b, stage, room)
 	}
+	if r.Stage == plan.StageReturn {
+		m.stage(&b, plan.Stage{Name: r.Stage, Steps: m.begun(r.Plan.Return)}, room)
+	}
 	if cs := m.choices(); len(cs) > 0 {
 		question := "Stop?"
 		if r.Status == run.Waiting {
@@ -206,6 +210,11 @@ func (m *model) View() tea.View {
 		fmt.Fprintf(&b, "\n%s\n", faint("Ctrl-C to stop or go back"))
 	}
 	return tea.NewView(b.String())
+}
+
+// begun are the steps that were begun: of a return, those of what was taken back.
+func (m *model) begun(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return m.run.Steps[s.ID].Status == run.StepPending })
 }
 
 func (m *model) elapsed() string {

@@ -122,6 +122,12 @@ func (h Human) stages(p *plan.Plan) {
 			}
 		}
 	}
+	if len(p.Return) > 0 {
+		h.print("%s %s\n", bold(string(plan.StageReturn)), faint("if it has to go back"))
+	}
+	for _, s := range p.Return {
+		h.print("  %s %s\n", symbol(s), s.Title)
+	}
 	h.print("\n")
 }
 
@@ -286,11 +292,24 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 	case r.Status == run.Done:
 		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
 	case r.Status == run.Undone:
-		h.print("\n%s everything is as it was before.\n", yellow("Undone:"))
+		h.print("\n%s %s.\n", yellow("Undone:"), undone(r))
 	case r.Status == run.Stopped:
 		h.print("\n%s left as it is: %s\n", yellow("Stopped:"), leftOf(r))
 	case r.Status == run.Stranded:
 		h.print("\n%s %s\n", loud("STRANDED"), leftOf(r))
+	}
+}
+
+// undone says no more than was seen: a plan of an older noren, or one without a
+// URL, has no proof that customers see what was taken back.
+func undone(r *run.Run) string {
+	switch {
+	case len(r.TakenBack()) == 0:
+		return "nothing was changed"
+	case r.Returned():
+		return "everything is as it was before, seen from outside"
+	default:
+		return "everything was written back; what customers see was not asked"
 	}
 }
 

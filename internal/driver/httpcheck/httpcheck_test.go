@@ -363,6 +363,26 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// After a closing that was taken back, its own page must be gone, and an address
+// that does not answer shows none.
+func TestOneClosingsPageIsGone(t *testing.T) {
+	t.Parallel()
+	p := httpcheck.OpenParams{URLs: httpcheck.URLs{"http://shop.example.com/"}, Mark: mark, Silent: true}
+	ours, _ := serve(t, "127.0.0.1:0", ourPage(503, mark), false)
+	others, _ := serve(t, "127.0.0.1:0", ourPage(503, "another"), false)
+	wantFinding(t, check(t, resolving(others, ours), "http/open", p), "at "+ours, "still noren's page (503, mark "+mark+")")
+	v := check(t, resolving(others, "127.0.0.1:1"), "http/open", p)
+	if !v.OK || !strings.Contains(v.Summary, "without an answer: http://shop.example.com/ at 127.0.0.1:1: connection refused") {
+		t.Errorf("got %+v, want OK, and what did not answer", v)
+	}
+	p.URLs, p.Silent = httpcheck.URLs{"http://shop.example.com/"}, false
+	wantFinding(t, check(t, resolving("127.0.0.1:1"), "http/open", p), "connection refused")
+	p.URLs, p.Silent = httpcheck.URLs{"http://name.invalid/"}, true
+	if v := check(t, httpcheck.Config{}, "http/open", p); !v.OK || !strings.Contains(v.Summary, "name.invalid") {
+		t.Errorf("a name without an address: %+v, want OK", v)
+	}
+}
+
 func TestManyURLsSideBySide(t *testing.T) {
 	t.Parallel()
 	addr, _ := serve(t, "127.0.0.1:0", ourPage(503, mark), false)
