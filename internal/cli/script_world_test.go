@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/noren-dev/noren/internal/edge"
 )
 
 // scriptWorld is what stands around one script: applications, and processes
@@ -210,7 +212,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	defer res.Body.Close()
 	out := ts.Stdout()
 	fmt.Fprintln(out, res.Status)
-	for _, h := range []string{"Content-Type", "Retry-After", "Location", "Cache-Control"} {
+	for _, h := range []string{"Content-Type", "Retry-After", "Location", "Cache-Control", edge.SeenHeader} {
 		if v := res.Header.Get(h); v != "" {
 			fmt.Fprintf(out, "%s: %s\n", h, v)
 		}

@@ -160,8 +160,12 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 // Where that would not show it, because staff pass by address (and noren may
 // run in the office) or only some requests are closed, the probe's header does.
 func (b *builder) proof(p *place, urls []string) request {
-	probe := p.asked.Mode != edge.Closed || len(p.asked.Bypass.Sources) > 0
-	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
+	byAddress := len(p.asked.Bypass.Sources) > 0
+	params := map[string]any{"urls": urls, "mark": b.mark, "probe": p.asked.Mode != edge.Closed || byAddress}
+	if p.asked.Mode == edge.Closed && byAddress {
+		params["plain"] = true // is it let through, and ought it to be?
+	}
+	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: params},
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }
 

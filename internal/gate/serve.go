@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/edge"
@@ -24,7 +25,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers, and names the rule that did.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	t := g.table.Load()
-	d := t.rules.Decide(g.request(r))
+	req := g.request(r)
+	d := t.rules.Decide(req)
 	if d.Index < 0 {
 		respond(w, r, *d.Action.Response)
 		return d.Rule
@@ -32,6 +34,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	door := g.doors[t.owner[d.Index]]
 	if d.Action.Kind == edge.Respond {
 		door.closed.Add(1)
+		tellProbe(w, t, req)
 		if !preflight(w, r) {
 			respond(w, r, *d.Action.Response)
 		}
@@ -39,6 +42,28 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	}
 	door.forward(w, r)
 	return d.Rule
+}
+
+// tellProbe tells a probe by which address the gate saw it, and the rule that its
+// request would have met without the probe's header. A person who finds a
+// balancer's address there knows why everyone passes. A visitor who sends the
+// header learns how the gate sees this visitor, and nothing of others.
+func tellProbe(w http.ResponseWriter, t *table, req edge.Request) {
+	if req.Header.Get(edge.ProbeHeader) == "" {
+		return
+	}
+	req.Header = req.Header.Clone()
+	req.Header.Del(edge.ProbeHeader)
+	rule := "open"
+	for _, r := range t.rules.Rules {
+		if r.Matches(req) {
+			if r.OfCurtain() {
+				rule = strings.TrimPrefix(r.Name, "noren: ")
+			}
+			break
+		}
+	}
+	w.Header().Set(edge.SeenHeader, req.Source.String()+"; "+rule)
 }
 
 // preflight lets a script of another origin read the closed page, by the CORS

@@ -16,6 +16,7 @@
 package run
 
 import (
+	"slices"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -288,6 +289,24 @@ func (r *Run) Changed() []plan.Step {
 		changed = append(changed, s)
 	}
 	return changed
+}
+
+// Findings are what the checks that passed found all the same, and a person
+// should know, in the plan's order and each once.
+func (r *Run) Findings() []string {
+	var all []string
+	for _, s := range r.Plan.Steps() {
+		st := r.Steps[s.ID]
+		if st.Status != StepIsDone || st.Verdict == nil || !st.Verdict.OK {
+			continue
+		}
+		for _, f := range st.Verdict.Findings {
+			if !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
 }
 
 // TakenBack lists the ids of the changes that the run has taken back, in the

@@ -268,6 +268,8 @@ func details(s *run.Step) []string {
 		lines = append([]string{s.Verdict.Summary}, s.Verdict.Findings...)
 	case s.Status == run.StepIsDone && s.Nothing:
 		lines = []string{"already so"}
+	case s.Status == run.StepIsDone && s.Verdict != nil:
+		lines = s.Verdict.Findings // good all the same
 	}
 	if len(lines) > detailLines {
 		lines = append(lines[:detailLines:detailLines], fmt.Sprintf("and %d more", len(lines)-detailLines))

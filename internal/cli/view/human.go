@@ -234,7 +234,7 @@ func Line(e run.Event, r *run.Run) string {
 		if e.Data.Nothing {
 			return "  " + green("✓") + " " + step.Title + faint("  already so")
 		}
-		return "  " + green("✓") + " " + step.Title
+		return "  " + green("✓") + " " + step.Title + warned(e.Data.Verdict)
 	case run.StepFailed:
 		return "  " + red("✗") + " " + step.Title + problem(e.Data.Problem)
 	case run.StepSkipped:
@@ -251,6 +251,17 @@ func Line(e run.Event, r *run.Run) string {
 		return yellow("going back")
 	}
 	return ""
+}
+
+// warned are the findings of a verdict that is good all the same.
+func warned(v *action.Verdict) string {
+	text := ""
+	if v != nil {
+		for _, f := range v.Findings {
+			text += "\n              " + yellow(f)
+		}
+	}
+	return text
 }
 
 func findings(v *action.Verdict) string {
@@ -282,6 +293,9 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 	switch {
 	case r.Status == run.Done && r.Plan.Kind == plan.Close:
 		h.print("\n%s %s in %s%s.\n", green("Closed:"), names, env, took)
+		for _, f := range r.Findings() {
+			h.print("  %s %s\n", loud("WARNING"), f)
+		}
 		if !r.Until.IsZero() {
 			h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
 		}

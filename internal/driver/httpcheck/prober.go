@@ -72,6 +72,7 @@ type answer struct {
 	location    string
 	server      string
 	challenge   string // WWW-Authenticate
+	seen        string // edge.SeenHeader
 	body        []byte
 	mark        string
 	marked      bool
@@ -161,7 +162,7 @@ func (p *prober) ask(ctx context.Context, q question) answer {
 	mark, marked := page.MarkIn(body)
 	return answer{
 		status: res.StatusCode, contentType: res.Header.Get("Content-Type"), location: res.Header.Get("Location"),
-		server: res.Header.Get("Server"), challenge: res.Header.Get("WWW-Authenticate"),
+		server: res.Header.Get("Server"), challenge: res.Header.Get("WWW-Authenticate"), seen: res.Header.Get(edge.SeenHeader),
 		body: body, mark: mark, marked: marked,
 	}
 }

@@ -39,6 +39,9 @@ func (e *entrance) closingNotes(r *reading, c edge.Closing, cur curtain, hosts [
 		say(true, "Ingress %s does not serve %s: keeping it open has no effect.", e.key(), p)
 	}
 	if cur.hasStaff() && len(c.Bypass.Sources) > 0 {
+		for _, s := range c.Bypass.Inside() {
+			say(true, "%s passes as staff, and the load balancer goes by the address of the connection: if a CDN, a proxy or another load balancer in that network stands in front of it, EVERYONE passes. Let staff in by pass there.", s)
+		}
 		say(false, "Staff are known by the address from which the load balancer sees them come: behind a CDN or proxy that is the CDN's, and a pass is needed.")
 	}
 	if len(cur.through) > 0 && r.group.Explicit() && e.options.Strategy != StrategyPatch {
