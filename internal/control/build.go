@@ -169,6 +169,34 @@ func (b *builder) proof(p *place, urls []string) request {
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }
 
+// staff asks, beside the proofs, whether who brings the pass gets in: on some
+// doors a moment later than customers are shut out. The closing does not depend
+// on it.
+func (b *builder) staff(ctx context.Context) error {
+	if b.pass == "" {
+		return nil
+	}
+	for _, s := range b.plan.Services {
+		urls := s.Health
+		for _, e := range s.Entrances {
+			if len(s.Health) == 0 {
+				urls = append(urls, e.URLs...)
+			}
+		}
+		if len(urls) == 0 {
+			continue
+		}
+		step, err := b.step(ctx, plan.StageProve, driver.Call{Action: plan.ActionStaff, Params: map[string]any{"urls": urls, "pass": b.pass}})
+		if err != nil {
+			return err
+		}
+		step.Service, step.Track, step.Patience, step.Optional = s.Name, step.ID, staffPatience, true
+		step.Title = "Do staff get into " + s.Name + " with the pass?"
+		b.byStage[plan.StageProve] = append(b.byStage[plan.StageProve], step)
+	}
+	return nil
+}
+
 // returning asks that the page of this closing be gone from the URLs too, if the
 // closing is taken back. An address that does not answer shows no page: that it
 // does not may be why the closing failed.

@@ -32,6 +32,7 @@ const (
 	idlePatience   = 10 * time.Minute // a sync under way is waited for
 	applyPatience  = 2 * time.Minute
 	provePatience  = 5 * time.Minute
+	staffPatience  = time.Minute // target groups of their own: first health checks
 	readyPatience  = time.Minute // before opening: is it up, or is it sick?
 	healthPatience = 15 * time.Minute
 )
@@ -290,6 +291,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 		}
 	}
 	if err := b.withinLimits(); err != nil {
+		return nil, err
+	}
+	if err := b.staff(ctx); err != nil {
 		return nil, err
 	}
 	err := b.observe(ctx)

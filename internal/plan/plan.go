@@ -221,6 +221,9 @@ type Step struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
+// ActionStaff is the check that asks whether staff get in while closed.
+const ActionStaff = "http/staff"
+
 // Steps returns every step in order, those of the return last.
 func (p *Plan) Steps() []Step {
 	var all []Step

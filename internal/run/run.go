@@ -309,6 +309,31 @@ func (r *Run) Findings() []string {
 	return all
 }
 
+// An Admission tells whether staff got into a service when they were last looked
+// for, and what they met if not.
+type Admission struct {
+	Service string   `json:"service"`
+	In      bool     `json:"in"`
+	Met     []string `json:"met,omitempty"`
+}
+
+// Staff tells for each service whose staff were looked for whether they got in.
+func (r *Run) Staff() []Admission {
+	var all []Admission
+	for _, s := range r.Plan.Steps() {
+		st := r.Steps[s.ID]
+		if s.Action != plan.ActionStaff || st.Ended.IsZero() {
+			continue
+		}
+		a := Admission{Service: s.Service, In: st.Status == StepIsDone}
+		if v := st.Verdict; v != nil && !a.In {
+			a.Met = v.Findings
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
 // TakenBack lists the ids of the changes that the run has taken back, in the
 // plan's order.
 func (r *Run) TakenBack() []string {

@@ -236,7 +236,11 @@ func Line(e run.Event, r *run.Run) string {
 		}
 		return "  " + green("✓") + " " + step.Title + warned(e.Data.Verdict)
 	case run.StepFailed:
-		return "  " + red("✗") + " " + step.Title + problem(e.Data.Problem)
+		sign := red("✗")
+		if step.Optional {
+			sign = yellow("!")
+		}
+		return "  " + sign + " " + step.Title + problem(e.Data.Problem)
 	case run.StepSkipped:
 		return "  " + yellow("-") + " " + step.Title + "  skipped"
 	case run.StepUndone:
@@ -280,66 +284,6 @@ func problem(p *run.Problem) string {
 		return ""
 	}
 	return "\n              " + strings.ReplaceAll(cmp.Or(p.Detail, p.Summary), "\n", "\n              ")
-}
-
-// Ended says how a run ended.
-func (h Human) Ended(r *run.Run, _ time.Time) {
-	took := ""
-	if !r.Started.IsZero() && !r.Ended.IsZero() {
-		took = fmt.Sprintf(" in %.1f s", r.Ended.Sub(r.Started).Seconds())
-	}
-	names := serviceNames(r.Plan)
-	env := r.Plan.Environment.Name
-	switch {
-	case r.Status == run.Done && r.Plan.Kind == plan.Close:
-		h.print("\n%s %s in %s%s.\n", green("Closed:"), names, env, took)
-		for _, f := range r.Findings() {
-			h.print("  %s %s\n", loud("WARNING"), f)
-		}
-		if !r.Until.IsZero() {
-			h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
-		}
-		if r.Plan.Pass != "" {
-			h.print("  staff pass with the header or cookie that this prints: noren status --pass\n")
-		}
-		h.print("  open again:  noren open --env %s\n", env)
-	case r.Status == run.Done:
-		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
-	case r.Status == run.Undone:
-		h.print("\n%s %s.\n", yellow("Undone:"), undone(r))
-	case r.Status == run.Stopped:
-		h.print("\n%s left as it is: %s\n", yellow("Stopped:"), leftOf(r))
-	case r.Status == run.Stranded:
-		h.print("\n%s %s\n", loud("STRANDED"), leftOf(r))
-	}
-}
-
-// undone says no more than was seen: a plan of an older noren, or one without a
-// URL, has no proof that customers see what was taken back.
-func undone(r *run.Run) string {
-	switch {
-	case len(r.TakenBack()) == 0:
-		return "nothing was changed"
-	case r.Returned():
-		return "everything is as it was before, seen from outside"
-	default:
-		return "everything was written back; what customers see was not asked"
-	}
-}
-
-func leftOf(r *run.Run) string {
-	if r.Problem == nil || r.Problem.Left == "" {
-		return "see noren status"
-	}
-	return r.Problem.Left
-}
-
-func serviceNames(p *plan.Plan) string {
-	var names []string
-	for _, s := range p.Services {
-		names = append(names, s.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // Status shows what is closed.

@@ -53,16 +53,16 @@ func withoutPass(p *plan.Plan) any {
 func (j JSON) Event(e run.Event, _ *run.Run) { j.put(j.Out, "event", map[string]any{"event": e}) }
 
 // Ended prints {"type":"ended","run":…,"status":…}. Findings are what checks
-// that passed found all the same.
+// that passed found all the same; staff says whether they get in with the pass.
 func (j JSON) Ended(r *run.Run, _ time.Time) {
 	j.put(j.Out, "ended", map[string]any{"run": r.ID, "kind": r.Plan.Kind, "environment": r.Plan.Environment.Name,
-		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "seconds": r.Ended.Sub(r.Started).Seconds()})
+		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "staff": list(r.Staff()), "seconds": r.Ended.Sub(r.Started).Seconds()})
 }
 
 // list is never null.
-func list(all []string) []string {
+func list[T any](all []T) []T {
 	if all == nil {
-		return []string{}
+		return []T{}
 	}
 	return all
 }
