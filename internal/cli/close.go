@@ -28,6 +28,7 @@ type closeFlags struct {
 	pass      bool
 	leave     bool
 	onFailure string
+	unproved  bool
 	flags     *pflag.FlagSet
 }
 
@@ -44,12 +45,14 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
 	flags.BoolVar(&f.leave, "leave-workloads", false, "close the doors alone; let workloads go on working")
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
+	flags.BoolVar(&f.unproved, "unproved", false, "close also where noren cannot see the page, as behind a login; the end says where")
 }
 
 // request turns the flags into a request, refusing what makes no sense before
 // anything is read.
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
-	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths, LeaveWorkloads: f.leave}
+	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths,
+		LeaveWorkloads: f.leave, Unproved: f.unproved}
 	var err error
 	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
 		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {

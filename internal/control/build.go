@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type request struct {
 func (b *builder) place(ctx context.Context, p *place) error {
 	target := p.survey.Target
 	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Target: target,
-		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.urls(p)}
+		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.provableURLs(p), Unproved: b.unprovable(p)}
 	b.plan.Locks = append(b.plan.Locks, target)
 	for _, n := range slices.Concat(p.survey.Notes, p.proposal.Notes) {
 		b.plan.AddNote(n, target)
@@ -63,8 +64,9 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	}
 	if len(entrance.URLs) > 0 {
 		requests = append(requests, b.proof(p, entrance.URLs))
-	} else {
-		b.plan.AddNote(driver.Note{Warn: true, Text: "No public URL is known, so that noren cannot prove it closed. Give the service a health URL."}, target)
+	}
+	for _, u := range entrance.Unproved {
+		b.plan.AddNote(driver.Note{Warn: true, Text: "NOT PROVED at " + cmp.Or(u.URL, target) + ". " + u.Why}, target)
 	}
 	for _, r := range requests {
 		if err := b.add(ctx, r); err != nil {
@@ -230,15 +232,6 @@ func (b *builder) returns(ctx context.Context) ([]plan.Step, error) {
 		steps = append(steps, step)
 	}
 	return steps, nil
-}
-
-// urls are the addresses to prove: what the entrance says, or else the health
-// URLs of the service.
-func (b *builder) urls(p *place) []string {
-	if len(p.survey.URLs) > 0 {
-		return p.survey.URLs
-	}
-	return p.service.Health
 }
 
 func (b *builder) add(ctx context.Context, r request) error {

@@ -50,6 +50,8 @@ type CloseRequest struct {
 	OnFailure   plan.OnFailure
 	// LeaveWorkloads lets the workloads of the services go on working.
 	LeaveWorkloads bool
+	// Unproved closes also where no probe can see the page, on a person's word.
+	Unproved bool
 }
 
 // A Closing is a plan to close with what its reader wants to see beside it.
@@ -279,6 +281,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
 		Allow: networks(x.req.Sources)}
+	if err := x.provable(); err != nil {
+		return nil, err
+	}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {

@@ -5,6 +5,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -161,12 +162,15 @@ func (s Service) Extent() string {
 
 // An Entrance is one place of a service that the plan closes or opens.
 type Entrance struct {
-	Kind     string   `json:"kind"`
-	Name     string   `json:"name"`
-	Target   string   `json:"target"`
-	Strategy string   `json:"strategy,omitempty"`
-	Why      string   `json:"why,omitempty"`
-	URLs     []string `json:"urls,omitempty"`
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Target   string `json:"target"`
+	Strategy string `json:"strategy,omitempty"`
+	Why      string `json:"why,omitempty"`
+	// URLs at which the plan is proved, and Unproved those at which it cannot be,
+	// which a person has accepted.
+	URLs     []string            `json:"urls,omitempty"`
+	Unproved []driver.Unprovable `json:"unproved,omitempty"`
 	// Ready are the checks that tell, before this entrance is opened, whether
 	// the application behind it would answer.
 	Ready []Step `json:"ready,omitempty"`
@@ -219,6 +223,20 @@ type Step struct {
 	Patience time.Duration `json:"patience,omitempty"`
 	// Optional steps are tried, reported and do not fail the run.
 	Optional bool `json:"optional,omitempty"`
+}
+
+// Unproved says where the plan can prove nothing, a line each, by service: what is
+// said of the rest must not be taken for these.
+func (p *Plan) Unproved() []string {
+	var all []string
+	for _, s := range p.Services {
+		for _, e := range s.Entrances {
+			for _, u := range e.Unproved {
+				all = append(all, fmt.Sprintf("%s at %s: %s", s.Name, cmp.Or(u.URL, e.Target), u.Why))
+			}
+		}
+	}
+	return all
 }
 
 // ActionStaff is the check that asks whether staff get in while closed.

@@ -334,6 +334,31 @@ func (r *Run) Staff() []Admission {
 	return all
 }
 
+// Unproved says where nothing was proved, a line each: where the plan could prove
+// nothing, and, of a run that is done, the proofs that were skipped or that,
+// being optional, failed.
+func (r *Run) Unproved() []string {
+	all := r.Plan.Unproved()
+	if r.Status != Done {
+		return all
+	}
+	for _, stage := range r.Plan.Stages {
+		for _, s := range stage.Steps {
+			st := r.Steps[s.ID]
+			if stage.Name != plan.StageProve || s.Action == plan.ActionStaff {
+				continue
+			}
+			switch {
+			case st.Status == StepWasSkipped:
+				all = append(all, s.Title+": skipped")
+			case st.Status == StepHasFailed && st.Problem != nil:
+				all = append(all, s.Title+": "+st.Problem.Detail)
+			}
+		}
+	}
+	return all
+}
+
 // TakenBack lists the ids of the changes that the run has taken back, in the
 // plan's order.
 func (r *Run) TakenBack() []string {

@@ -19,7 +19,8 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 	env := r.Plan.Environment.Name
 	switch {
 	case r.Status == run.Done && r.Plan.Kind == plan.Close:
-		h.print("\n%s %s in %s%s.\n", green("Closed:"), names, env, took)
+		h.print("\n%s %s in %s%s.\n", proved(r, "Closed"), names, env, took)
+		h.places(r.Unproved())
 		for _, f := range r.Findings() {
 			h.print("  %s %s\n", loud("WARNING"), f)
 		}
@@ -29,13 +30,32 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 		h.staff(r)
 		h.print("  open again:  noren open --env %s\n", env)
 	case r.Status == run.Done:
-		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
+		h.print("\n%s %s in %s%s.\n", proved(r, "Open"), names, env, took)
+		h.places(r.Unproved())
 	case r.Status == run.Undone:
 		h.print("\n%s %s.\n", yellow("Undone:"), undone(r))
+		if len(r.TakenBack()) > 0 {
+			h.places(r.Unproved())
+		}
 	case r.Status == run.Stopped:
 		h.print("\n%s left as it is: %s\n", yellow("Stopped:"), leftOf(r))
 	case r.Status == run.Stranded:
 		h.print("\n%s %s\n", loud("STRANDED"), leftOf(r))
+	}
+}
+
+// proved is the word for what a run that is done has done, as far as it was seen.
+func proved(r *run.Run, word string) string {
+	if len(r.Unproved()) > 0 {
+		return yellow(word + ", but NOT PROVED everywhere:")
+	}
+	return green(word + ":")
+}
+
+// places says where nothing was proved.
+func (h Human) places(unproved []string) {
+	for _, place := range unproved {
+		h.print("  %s %s\n", loud("NOT PROVED"), strings.ReplaceAll(place, "\n", "\n    "))
 	}
 }
 

@@ -316,6 +316,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, now
 		}
 		for _, e := range c.Entrances {
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
+			for _, u := range e.Unproved {
+				h.print("      %s at %s\n", loud("NOT PROVED"), cmp.Or(u.URL, e.Target))
+			}
 		}
 		for _, w := range c.Workloads {
 			h.print("    %s  %s\n", w.Target, faint("at rest"))
