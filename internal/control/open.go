@@ -122,9 +122,11 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if back.Start, err = c.settle(ctx, o, ofServices(back.Start, services), req.Side); err != nil {
 		return nil, err
 	}
-	if back.Open, err = c.settle(ctx, o, ofServices(back.Open, services), req.Side); err != nil {
+	doors := ofServices(back.Open, services)
+	if back.Open, err = c.settle(ctx, o, slices.Clone(doors), req.Side); err != nil {
 		return nil, err
 	}
+	o.stray(doors, back.Open)
 	if back.Resume, err = c.settle(ctx, o, unneeded(back.Resume, closing.ID, services, closed), req.Side); err != nil {
 		return nil, err
 	}
@@ -193,11 +195,6 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		if err != nil {
 			return unread(s.Target, o.plan.Environment.Name, err)
 		}
-		if !now.Equal(s.From) {
-			mu.Lock()
-			o.strayed[s.Service] = true
-			mu.Unlock()
-		}
 		if inst.Describer != nil {
 			s.Description = inst.Describer.Describe(now, s.To)
 		}
@@ -262,7 +259,7 @@ type opener struct {
 	ready   []plan.Step
 	proof   []plan.Step
 	left    map[string]bool // services of which a target stays as someone else left it
-	strayed map[string]bool // services of which a target is not as the closing left it
+	strayed map[string]bool // services of which a door is not as the closing left it
 	err     error
 }
 
@@ -277,9 +274,20 @@ func (o *opener) proofs() []plan.Step {
 	return o.proof
 }
 
+// stray notes the services of which a door is not as the closing left it: settle
+// has left its step out, or found another state to begin from.
+func (o *opener) stray(left, settled []plan.Step) {
+	for _, s := range left {
+		i := slices.IndexFunc(settled, func(now plan.Step) bool { return now.ID == s.ID })
+		if i < 0 || !settled[i].From.Equal(s.From) {
+			o.strayed[s.Service] = true
+		}
+	}
+}
+
 // returns are the closing's own proofs of the services, by which an opening that
 // is taken back is proved to have closed them again. Where the closing had not
-// been proved, or a target is not as it left it, they only tell what is seen.
+// been proved, or a door is not as it left it, they only tell what is seen.
 func (o *opener) returns(closing *run.Run) []plan.Step {
 	var steps []plan.Step
 	for _, stage := range closing.Plan.Stages {

@@ -90,7 +90,7 @@ func undone(r *run.Run) string {
 	case r.Returned():
 		return "everything is as it was before, seen from outside"
 	default:
-		return "everything was written back; what customers see was not asked"
+		return "everything was written back; what customers see was not proved"
 	}
 }
 
