@@ -189,7 +189,7 @@ as a word.
 | %d | a check failed (`+"`check_failed`"+`); what was changed is put back. leftovers: something of noren's is left over; audit verify: records are not as they were written |
 | %d | someone else changed a target (`+"`drift`"+`) |
 | %d | another run holds the entrance (`+"`locked`"+`) |
-| %d | stranded (`+"`stranded`"+`): changed, and it could not be put back; a person must act |
+| %d | stranded (`+"`stranded`"+`): changed, and it could not be put back, or customers do not see that it was; a person must act |
 | %d | interrupted by a person, or not confirmed (`+"`interrupted`"+`) |
 `, fault.ExitDone, fault.ExitError, fault.ExitUsage, fault.ExitHasChanges, fault.ExitCheckFailed, fault.ExitDrift,
 		fault.ExitLocked, fault.ExitStranded, fault.ExitInterrupted)

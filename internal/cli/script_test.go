@@ -29,6 +29,8 @@ const (
 	// killVariable is where the process kills itself: at the nth point that the
 	// engine records, or at the first whose name begins so.
 	killVariable = "NOREN_TEST_KILL_AT"
+	// passVariable is a point at which, for the process, an hour passes.
+	passVariable = "NOREN_TEST_PASS_AT"
 )
 
 func TestMain(m *testing.M) {
@@ -38,9 +40,14 @@ func TestMain(m *testing.M) {
 // noren is cmd/noren, but for the clock and the hook.
 func noren() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	now, pass := passing(clock(os.Getenv(nowVariable)), os.Getenv(passVariable))
+	kill := killer(os.Getenv(killVariable))
 	code := cli.Main(ctx, cli.World{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Registry: all.Registry(), Version: "v0.0.0-test", Now: clock(os.Getenv(nowVariable)), Hook: killer(os.Getenv(killVariable)),
+		Registry: all.Registry(), Version: "v0.0.0-test", Now: now, Hook: func(point string) {
+			pass(point)
+			kill(point)
+		},
 	})
 	stop()
 	os.Exit(code)
@@ -55,10 +62,26 @@ func clock(from string) func() time.Time {
 	return func() time.Time { return begin.Add(time.Since(started)) }
 }
 
+// passing makes a clock that is an hour ahead once the hook has come to a point
+// whose name begins as given.
+func passing(now func() time.Time, at string) (ahead func() time.Time, hook func(string)) {
+	var passed atomic.Bool
+	return func() time.Time {
+			if passed.Load() {
+				return now().Add(time.Hour)
+			}
+			return now()
+		}, func(point string) {
+			if at != "" && strings.HasPrefix(point, at) {
+				passed.Store(true)
+			}
+		}
+}
+
 // killer makes the hook that dies as by kill -9.
 func killer(at string) func(string) {
 	if at == "" {
-		return nil
+		return func(string) {}
 	}
 	nth, err := strconv.ParseInt(at, 10, 64)
 	var seen atomic.Int64
@@ -83,6 +106,8 @@ func TestScript(t *testing.T) {
 		UpdateScripts:       os.Getenv("NOREN_UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"app":        cmdApp,
+			"front":      cmdFront,
+			"freshen":    cmdFreshen,
 			"sick":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, false) },
 			"well":       func(ts *testscript.TestScript, neg bool, args []string) { health(ts, neg, args, true) },
 			"start":      cmdStart,
@@ -107,7 +132,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
-	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}}
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}}
 	return os.Mkdir(home, 0o700)
 }
 

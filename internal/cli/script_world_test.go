@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/noren-dev/noren/internal/edge"
 )
 
 // scriptWorld is what stands around one script: applications, and processes
@@ -25,6 +27,7 @@ import (
 type scriptWorld struct {
 	apps      map[string]*app
 	processes map[string]*process
+	fronts    map[string]*front
 }
 
 // An app is a small web application.
@@ -174,7 +177,7 @@ func lookPath(ts *testscript.TestScript, name string) string {
 // environment is what the script's commands get.
 func environment(ts *testscript.TestScript) []string {
 	var all []string
-	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable} {
+	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable, passVariable} {
 		if v := ts.Getenv(name); v != "" {
 			all = append(all, name+"="+v)
 		}
@@ -209,7 +212,7 @@ func cmdHTTP(ts *testscript.TestScript, neg bool, args []string) {
 	defer res.Body.Close()
 	out := ts.Stdout()
 	fmt.Fprintln(out, res.Status)
-	for _, h := range []string{"Content-Type", "Retry-After", "Location", "Cache-Control"} {
+	for _, h := range []string{"Content-Type", "Retry-After", "Location", "Cache-Control", edge.SeenHeader} {
 		if v := res.Header.Get(h); v != "" {
 			fmt.Fprintf(out, "%s: %s\n", h, v)
 		}

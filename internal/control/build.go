@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ type builder struct {
 	*planner
 	plan    *plan.Plan
 	byStage map[plan.StageName][]plan.Step
-	seen    map[string]bool // checks and pauses that several places share
+	seen    map[string]bool     // checks and pauses that several places share
+	gone    map[string][]string // by service, the URLs from which the page is gone if it is taken back
 }
 
 // A request is a call with what the plan says of it.
@@ -37,7 +39,7 @@ type request struct {
 func (b *builder) place(ctx context.Context, p *place) error {
 	target := p.survey.Target
 	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Target: target,
-		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.urls(p)}
+		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.provableURLs(p), Unproved: b.unprovable(p)}
 	b.plan.Locks = append(b.plan.Locks, target)
 	for _, n := range slices.Concat(p.survey.Notes, p.proposal.Notes) {
 		b.plan.AddNote(n, target)
@@ -62,14 +64,16 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	}
 	if len(entrance.URLs) > 0 {
 		requests = append(requests, b.proof(p, entrance.URLs))
-	} else {
-		b.plan.AddNote(driver.Note{Warn: true, Text: "No public URL is known, so that noren cannot prove it closed. Give the service a health URL."}, target)
+	}
+	for _, u := range entrance.Unproved {
+		b.plan.AddNote(driver.Note{Warn: true, Text: "NOT PROVED at " + cmp.Or(u.URL, target) + ". " + u.Why}, target)
 	}
 	for _, r := range requests {
 		if err := b.add(ctx, r); err != nil {
 			return err
 		}
 	}
+	b.returning(p.service.Name, entrance.URLs)
 	for _, call := range p.proposal.Ready {
 		s, err := b.step(ctx, plan.StageReady, call)
 		if err != nil {
@@ -160,21 +164,76 @@ func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
 // Where that would not show it, because staff pass by address (and noren may
 // run in the office) or only some requests are closed, the probe's header does.
 func (b *builder) proof(p *place, urls []string) request {
-	probe := p.asked.Mode != edge.Closed || len(p.asked.Bypass.Sources) > 0
-	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: map[string]any{"urls": urls, "mark": b.mark, "probe": probe}},
+	byAddress := len(p.asked.Bypass.Sources) > 0
+	params := map[string]any{"urls": urls, "mark": b.mark, "probe": p.asked.Mode != edge.Closed || byAddress}
+	if p.asked.Mode == edge.Closed && byAddress {
+		params["plain"] = true // is it let through, and ought it to be?
+	}
+	return request{plan.StageProve, driver.Call{Action: "http/closed", Params: params},
 		p.service.Name, "", "Prove closed: " + some(urls), provePatience}
 }
 
-// urls are the addresses to prove: what the proposal or the entrance says, or else the health
-// URLs of the service.
-func (b *builder) urls(p *place) []string {
-	if len(p.proposal.URLs) > 0 {
-		return p.proposal.URLs
+// staff asks, beside the proofs, whether who brings the pass gets in: on some
+// doors a moment later than customers are shut out. The closing does not depend
+// on it.
+func (b *builder) staff(ctx context.Context) error {
+	if b.pass == "" {
+		return nil
 	}
-	if len(p.survey.URLs) > 0 {
-		return p.survey.URLs
+	for _, s := range b.plan.Services {
+		urls := s.Health
+		for _, e := range s.Entrances {
+			if len(s.Health) == 0 {
+				urls = append(urls, e.URLs...)
+			}
+		}
+		if len(urls) == 0 {
+			continue
+		}
+		step, err := b.step(ctx, plan.StageProve, driver.Call{Action: plan.ActionStaff, Params: map[string]any{"urls": urls, "pass": b.pass}})
+		if err != nil {
+			return err
+		}
+		step.Service, step.Track, step.Patience, step.Optional = s.Name, step.ID, staffPatience, true
+		step.Title = "Do staff get into " + s.Name + " with the pass?"
+		b.byStage[plan.StageProve] = append(b.byStage[plan.StageProve], step)
 	}
-	return p.service.Health
+	return nil
+}
+
+// returning asks that the page of this closing be gone from the URLs too, if the
+// closing is taken back. An address that does not answer shows no page: that it
+// does not may be why the closing failed.
+func (b *builder) returning(service string, urls []string) {
+	if b.gone == nil {
+		b.gone = map[string][]string{}
+	}
+	for _, u := range urls {
+		if !slices.Contains(b.gone[service], u) {
+			b.gone[service] = append(b.gone[service], u)
+		}
+	}
+}
+
+// returns are the steps by which the plan proves, service by service, that it
+// was taken back.
+func (b *builder) returns(ctx context.Context) ([]plan.Step, error) {
+	var steps []plan.Step
+	for _, s := range b.plan.Services {
+		urls := b.gone[s.Name]
+		if len(urls) == 0 {
+			continue
+		}
+		step, err := b.step(ctx, plan.StageReturn, driver.Call{Action: "http/open",
+			Params: map[string]any{"urls": urls, "mark": b.mark, "silent": true}})
+		if err != nil {
+			return nil, err
+		}
+		step.Service, step.Track, step.Patience = s.Name, step.ID, provePatience
+		step.Title = "Prove that the page is gone again: " + some(urls)
+		steps = append(steps, step)
+	}
+	return steps, nil
 }
 
 func (b *builder) add(ctx context.Context, r request) error {

@@ -32,6 +32,7 @@ const (
 	idlePatience   = 10 * time.Minute // a sync under way is waited for
 	applyPatience  = 2 * time.Minute
 	provePatience  = 5 * time.Minute
+	staffPatience  = time.Minute // target groups of their own: first health checks
 	readyPatience  = time.Minute // before opening: is it up, or is it sick?
 	healthPatience = 15 * time.Minute
 	lookPatience   = 20 * time.Second // for marks, beside what was asked for
@@ -51,6 +52,8 @@ type CloseRequest struct {
 	// LeaveWorkloads lets the workloads of the services go on working.
 	LeaveWorkloads bool
 	AutoOpen       bool // let a keeper open at the end
+	// Unproved closes also where no probe can see the page, on a person's word.
+	Unproved bool
 }
 
 // A Closing is a plan to close with what its reader wants to see beside it.
@@ -307,6 +310,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
 		AutoOpen: x.req.AutoOpen, Allow: networks(x.req.Sources)}
+	if err := x.provable(); err != nil {
+		return nil, err
+	}
 	b := &builder{planner: x, plan: p}
 	for _, pl := range x.places {
 		if err := b.place(ctx, pl); err != nil {
@@ -321,10 +327,17 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err := b.withinLimits(); err != nil {
 		return nil, err
 	}
-	if err := b.observe(ctx); err != nil {
+	if err := b.staff(ctx); err != nil {
+		return nil, err
+	}
+	err := b.observe(ctx)
+	if err != nil {
 		return nil, err
 	}
 	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
+	if p.Return, err = b.returns(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.marksFit(ctx); err != nil {
 		return nil, err
 	}

@@ -357,13 +357,17 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 
 // hurried bounds the patience of every step.
 func (c *Control) hurried(p *plan.Plan) *plan.Plan {
-	for _, stage := range p.Stages {
-		for i := range stage.Steps {
-			if s := &stage.Steps[i]; c.Patience > 0 {
+	hurry := func(steps []plan.Step) {
+		for i := range steps {
+			if s := &steps[i]; c.Patience > 0 {
 				s.Patience = min(s.Patience, c.Patience)
 			}
 		}
 	}
+	for _, stage := range p.Stages {
+		hurry(stage.Steps)
+	}
+	hurry(p.Return)
 	return p
 }
 

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -124,7 +125,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
-	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}}
+	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}, strayed: map[string]bool{}}
 	for _, s := range services {
 		o.service(s, req)
 		o.left[s.Service] = slices.Contains(req.Behind, s.Service)
@@ -138,9 +139,11 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if back.Start, err = c.settle(ctx, o, ofServices(back.Start, services), req.Side); err != nil {
 		return nil, err
 	}
-	if back.Open, err = c.settle(ctx, o, ofServices(back.Open, services), req.Side); err != nil {
+	doors := ofServices(back.Open, services)
+	if back.Open, err = c.settle(ctx, o, slices.Clone(doors), req.Side); err != nil {
 		return nil, err
 	}
+	o.stray(doors, back.Open)
 	if back.Resume, err = c.settle(ctx, o, unneeded(back.Resume, closing.ID, services, closed), req.Side); err != nil {
 		return nil, err
 	}
@@ -158,6 +161,9 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
 		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
+	if p.Return, err = o.returns(closing, extensions); err != nil {
+		return nil, err
+	}
 	return c.hurried(p), o.err
 }
 
@@ -278,6 +284,7 @@ type opener struct {
 	proof   []plan.Step
 	written map[string][]action.State
 	left    map[string]bool // services of which a target stays as someone else left it
+	strayed map[string]bool // services of which a door is not as the closing left it
 	err     error
 }
 
@@ -290,6 +297,61 @@ func (o *opener) proofs() []plan.Step {
 		}
 	}
 	return o.proof
+}
+
+// stray notes the services of which a door is not as the closing left it: settle
+// has left its step out, or found another state to begin from.
+func (o *opener) stray(left, settled []plan.Step) {
+	for _, s := range left {
+		i := slices.IndexFunc(settled, func(now plan.Step) bool { return now.ID == s.ID })
+		if i < 0 || !settled[i].From.Equal(s.From) {
+			o.strayed[s.Service] = true
+		}
+	}
+}
+
+// returns are the closing's own proofs of the services, by which an opening that
+// is taken back is proved to have closed them again. Where the closing had not
+// been proved, or a door is not as it left it, they only tell what is seen.
+func (o *opener) returns(closing *run.Run, extensions []plan.Extended) ([]plan.Step, error) {
+	var steps []plan.Step
+	for _, stage := range closing.Plan.Stages {
+		for _, s := range stage.Steps {
+			mine := slices.ContainsFunc(o.plan.Services, func(p plan.Service) bool { return p.Name == s.Service })
+			if stage.Name != plan.StageProve || s.Optional || !mine {
+				continue
+			}
+			if closing.Steps[s.ID].Status != run.StepIsDone || o.strayed[s.Service] {
+				s.Optional = true
+			}
+			var err error
+			if s.Params, err = askingFor(plan.ShownMark(s.Service, extensions), s.Params); err != nil {
+				return nil, err
+			}
+			s.ID = fmt.Sprintf("%s-%s", plan.StageReturn, s.ID)
+			s.Track, s.Title = s.ID, strings.Replace(s.Title, "Prove closed:", "Prove closed again:", 1)
+			s.Patience = provePatience
+			if s.Optional {
+				s.Patience = 0
+			}
+			steps = append(steps, s)
+		}
+	}
+	return steps, nil
+}
+
+// askingFor are the parameters of a proof that asks for the page of another
+// mark: that which an extension put up, or "" for the one asked for already.
+func askingFor(mark string, params json.RawMessage) (json.RawMessage, error) {
+	if mark == "" {
+		return params, nil
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(params, &fields); err != nil {
+		return nil, fmt.Errorf("parameters of a proof: %w", err)
+	}
+	fields["mark"] = mark
+	return json.Marshal(fields)
 }
 
 // service adds a closed service: is it well behind the curtain, and did it

@@ -90,6 +90,15 @@ type Proposal struct {
 	Ready   []Call
 	Budgets []Budget
 	Notes   []Note
+	// Unprovable are the URLs of the survey at which no probe could see the page.
+	Unprovable []Unprovable
+}
+
+// An Unprovable is a URL at which a closing could not be proved from outside,
+// with the reason and what a person can do, in sentences.
+type Unprovable struct {
+	URL string `json:"url,omitempty"` // "" where none is known
+	Why string `json:"why"`
 }
 
 // A Call is an action with its parameters.

@@ -41,6 +41,30 @@ type Bypass struct {
 	Pass    string         `json:"pass,omitempty"`
 }
 
+// insides are the networks in which proxies and load balancers stand: private
+// (RFC 1918, RFC 4193), loopback, link-local, and shared (RFC 6598).
+var insides = [...]netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::/10"),
+}
+
+// Inside are those of the sources that may be the address of a proxy in front of
+// the door. A door that goes by its peer's address lets everyone pass behind
+// such a proxy.
+func (b Bypass) Inside() []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range b.Sources {
+		for _, in := range insides {
+			if s.Overlaps(in) {
+				out = append(out, s)
+				break
+			}
+		}
+	}
+	return out
+}
+
 // IsZero tells whether nobody may pass.
 func (b Bypass) IsZero() bool { return len(b.Sources) == 0 && b.Pass == "" }
 
@@ -56,7 +80,7 @@ func Curtain(c Closing) []Rule {
 	}
 	rules := []Rule{rule("probe", page, Condition{Field: Header, Name: ProbeHeader, Values: []string{"*"}})}
 	if len(c.Bypass.Sources) > 0 {
-		rules = append(rules, rule("staff by address", pass, Condition{Field: Source, Values: prefixes(c.Bypass.Sources)}))
+		rules = append(rules, rule(ByAddress, pass, Condition{Field: Source, Values: prefixes(c.Bypass.Sources)}))
 	}
 	if p := c.Bypass.Pass; p != "" {
 		rules = append(rules,

@@ -20,7 +20,14 @@ const (
 	ProbeHeader = "X-Noren-Probe"
 	PassHeader  = "X-Noren-Pass"
 	PassCookie  = "noren_pass"
+	// SeenHeader is how a gate tells a probe that met the page by which address
+	// it saw it come, and which rule would have answered without ProbeHeader:
+	// "10.0.0.5; staff by address". It tells a sender nothing of others.
+	SeenHeader = "X-Noren-Seen"
 )
+
+// ByAddress is what the rule for staff by address is called in SeenHeader.
+const ByAddress = "staff by address"
 
 // A Request is what a door knows about a request when it chooses a rule.
 type Request struct {

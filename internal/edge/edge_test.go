@@ -164,3 +164,19 @@ func TestListeners(t *testing.T) {
 		t.Error("nothing listens on 443")
 	}
 }
+
+// A proxy in front of a door has an address that is not given out on the
+// Internet; a network that holds any of those may be a proxy's.
+func TestSourcesThatMayBeAProxys(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]bool{
+		"10.1.2.3/32": true, "172.31.0.0/16": true, "192.168.1.0/24": true, "127.0.0.1/32": true, "169.254.1.1/32": true,
+		"100.64.0.0/10": true, "fd00::/8": true, "::1/128": true, "fe80::/64": true, "8.0.0.0/6": true, "128.0.0.0/1": true,
+		"203.0.113.0/24": false, "172.32.0.0/16": false, "100.128.0.0/9": false, "2001:db8::/32": false, "9.0.0.0/8": false,
+	} {
+		b := edge.Bypass{Sources: []netip.Prefix{netip.MustParsePrefix(source), netip.MustParsePrefix("198.51.100.1/32")}}
+		if got := len(b.Inside()) == 1; got != want {
+			t.Errorf("%s: %v, want %v", source, got, want)
+		}
+	}
+}

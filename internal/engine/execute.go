@@ -231,51 +231,6 @@ func (x *execution) parallel(name string, steps []plan.Step, f func(context.Cont
 	return outcomes, failed
 }
 
-// undo takes back, in reverse, every change that the run may have written. It
-// leaves the others alone: what someone else did there meanwhile is no drift.
-func (x *execution) undo(problem *run.Problem) (run.Status, error) {
-	if !x.prepared {
-		return x.end(run.Undone, problem)
-	}
-	changed, err := checkpoint(x, "undoing", func(ctx context.Context) ([]string, error) {
-		if err := x.event(ctx, run.Event{Type: run.RunUndoing, Data: run.Data{Problem: problem}}); err != nil {
-			return nil, err
-		}
-		r, err := x.store.Run(ctx, x.id)
-		if err != nil {
-			return nil, err
-		}
-		var ids []string
-		for _, s := range r.Changed() {
-			ids = append(ids, s.ID)
-		}
-		return ids, nil
-	})
-	if err != nil {
-		return "", err
-	}
-	untouched := func(s plan.Step) bool { return !slices.Contains(changed, s.ID) }
-	stranded := problem
-	all := true
-	for _, stage := range slices.Backward(x.plan.Stages) {
-		for _, round := range slices.Backward(stage.Rounds()) {
-			outcomes, err := x.parallel("undo", slices.DeleteFunc(slices.Clone(round), untouched), x.takeBack)
-			if err != nil {
-				return "", err
-			}
-			for _, o := range outcomes {
-				if !o.good() && all {
-					all, stranded = false, o.Problem
-				}
-			}
-		}
-	}
-	if all {
-		return x.end(run.Undone, problem)
-	}
-	return x.end(run.Stranded, stranded)
-}
-
 func (x *execution) skip(steps []plan.Step) error {
 	for _, s := range steps {
 		if err := x.note("skip", run.Event{Type: run.StepSkipped, Step: s.ID}); err != nil {

@@ -1,12 +1,14 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -43,6 +45,7 @@ type scenario struct {
 	ask    bool   // wait for a person, who then says retry and undo at once
 	open   bool   // open after closing
 	health string // the verdict after opening
+	back   string // the verdict after taking back, "" for ok
 	want   map[string]run.Status
 	web    []string // what is written to each thing, once
 	locks  int
@@ -58,6 +61,8 @@ func scenarios() []scenario {
 			web: []string{"open to closed", "closed to open"}},
 		{name: "open undone", proof: "ok", open: true, health: "no", want: map[string]run.Status{"c1": run.Done, "o1": run.Undone},
 			web: []string{"open to closed", "closed to open", "open to closed"}, locks: 1},
+		{name: "close undone, not seen", proof: "no", back: "no", want: map[string]run.Status{"c1": run.Stranded},
+			web: []string{"open to closed", "closed to open"}, locks: 1},
 	}
 }
 
@@ -67,6 +72,7 @@ func (sc scenario) plan() *plan.Plan {
 	if sc.ask {
 		p.OnFailure = plan.Ask
 	}
+	p.Return = []plan.Step{asks("gone")}
 	return p
 }
 
@@ -99,10 +105,13 @@ func execute(ctx context.Context, sc scenario, dir, outside string, hook func(st
 		return 0, err
 	}
 	defer s.Close()
-	f := &fake{dir: outside}
+	f, c := &fake{dir: outside}, &clock{}
 	var mu sync.Mutex
 	moved := sync.NewCond(&mu)
-	e, err := engine.Open(ctx, engine.Options{Store: s, Registry: driver.NewRegistry(f.driver()), Dir: dir, Now: time.Now, Hook: func(point string) {
+	e, err := engine.Open(ctx, engine.Options{Store: s, Registry: driver.NewRegistry(f.driver()), Dir: dir, Now: c.now, Hook: func(point string) {
+		if point == "step.waiting ask-gone" {
+			c.pass(time.Hour) // the floor of its patience
+		}
 		if sc.ask && point == "run.waiting " {
 			person(ctx, s)
 		}
@@ -144,7 +153,8 @@ func execute(ctx context.Context, sc scenario, dir, outside string, hook func(st
 			receipts, err := s.Receipts(ctx, "c1")
 			back := plan.Opening(sc.plan(), receipts)
 			return &plan.Plan{Version: plan.Version, Kind: plan.Open, Locks: []string{"fake:door"}, Holder: "c1", Closing: "c1", OnFailure: plan.Undo, Stages: []plan.Stage{
-				stage(plan.StageOpen, back.Open...), stage(plan.StageResume, back.Resume...), stage(plan.StageSettle, tells("sync")), stage(plan.StageProve, asks("health"))}}, err
+				stage(plan.StageOpen, back.Open...), stage(plan.StageResume, back.Resume...), stage(plan.StageSettle, tells("sync")), stage(plan.StageProve, asks("health"))},
+				Return: []plan.Step{asks("again")}}, err
 		})
 	}
 	took := time.Since(began)
@@ -208,6 +218,7 @@ func kill(t *testing.T, which, at int, measure ...func(time.Duration)) (points i
 	r.put("web", "app")
 	r.file("proof.verdict", sc.proof)
 	r.file("health.verdict", sc.health)
+	r.file("gone.verdict", cmp.Or(sc.back, "ok"))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+fmt.Sprintln(r.dir, r.fake.dir, which, at))
 	out, err := cmd.Output()
@@ -238,6 +249,12 @@ func (sc scenario) verify(t *testing.T, r *rig) {
 	for id, want := range sc.want {
 		got := r.read(id)
 		wantStatus(t, got, want)
+		if want == run.Stranded && (got.Problem == nil || !strings.Contains(got.Problem.Left, "everything was written back, but")) {
+			t.Errorf("problem %+v", got.Problem)
+		}
+		if seen := r.count(id, "step.done ask-gone") + r.count(id, "step.done ask-again"); (seen > 0) != (want == run.Undone) {
+			t.Errorf("run %s is %s, and the return was seen %d times", id, want, seen)
+		}
 		if want == run.Undone && (got.Problem == nil || got.Problem.Left != "nothing: every change of this run was taken back") {
 			t.Errorf("problem %+v", got.Problem)
 		}

@@ -145,34 +145,6 @@ func (x *execution) applied(s plan.Step, in *driver.Instance, m action.Mark, fro
 	}
 }
 
-// takeBack undoes one step of this run from its receipt, and waits until that
-// has taken effect: "undone" is said of what customers see. Signals wait, since
-// nothing but the end follows.
-func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) {
-	r, mark, err := x.receipt(ctx, s, true)
-	if err != nil {
-		return outcome{}, err
-	}
-	if r.From.Equal(r.To) {
-		return outcome{Status: run.StepIsUndone}, nil
-	}
-	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
-	if err == nil {
-		x.hook("undo " + s.ID)
-		s.Patience = max(s.Patience, time.Minute)
-		w, broken := x.until(ctx, s, false, x.applied(s, in, mark, r.To, r.From, "undid "))
-		if broken != nil {
-			return outcome{}, broken
-		}
-		err = w.refusal
-	}
-	if err != nil {
-		p := run.ProblemOf(x.explain(s, err))
-		return outcome{run.StepIsStranded, p}, x.event(ctx, run.Event{Type: run.StepStranded, Step: s.ID, Data: run.Data{Problem: p}})
-	}
-	return outcome{Status: run.StepIsUndone}, x.event(ctx, run.Event{Type: run.StepUndone, Step: s.ID})
-}
-
 // receipt returns the step's receipt and the mark that goes with it. A step
 // that undoes a closing's step carries the closing's mark, so that it is the
 // closing's mark that is taken away; so does one that renews its page, so that
@@ -392,7 +364,7 @@ func (x *execution) explain(s plan.Step, err error) error {
 }
 
 // changedNow says in one line which targets a run has changed and not taken
-// back.
+// back, or else where customers do not see that they were.
 func changedNow(r *run.Run) string {
 	var changed []string
 	for _, s := range r.Changed() {
@@ -402,8 +374,11 @@ func changedNow(r *run.Run) string {
 		}
 		changed = append(changed, line)
 	}
-	if len(changed) == 0 {
-		return "nothing"
+	if len(changed) > 0 {
+		return strings.Join(changed, ", ")
 	}
-	return strings.Join(changed, ", ")
+	if unseen := unseen(r); len(unseen) > 0 {
+		return "everything was written back, but customers do not see it: " + strings.Join(unseen, "; ")
+	}
+	return "nothing"
 }

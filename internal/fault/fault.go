@@ -23,7 +23,7 @@ const (
 	Drift       Code = "drift"        // the target is in neither of its receipt's states
 	CheckFailed Code = "check_failed" // a check said no
 	Locked      Code = "locked"       // another run holds the entrance
-	Stranded    Code = "stranded"     // changed, and undo failed or was refused: a person must act
+	Stranded    Code = "stranded"     // changed, and undo failed, was refused or is not seen: a person must act
 	Interrupted Code = "interrupted"  // stopped by a person
 	Internal    Code = "internal"     // this is a bug in noren
 )

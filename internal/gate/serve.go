@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/edge"
@@ -23,7 +24,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers, and names the rule that did.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	t := g.table.Load()
-	d := t.rules.Decide(g.request(r))
+	req := g.request(r)
+	d := t.rules.Decide(req)
 	if d.Index < 0 {
 		edgehttp.Answer(w, r, *d.Action.Response)
 		return d.Rule
@@ -31,11 +33,34 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
 	door := g.doors[t.owner[d.Index]]
 	if d.Action.Kind == edge.Respond {
 		door.closed.Add(1)
+		tellProbe(w, t, req)
 		edgehttp.AnswerClosed(w, r, *d.Action.Response)
 		return d.Rule
 	}
 	door.forward(w, r)
 	return d.Rule
+}
+
+// tellProbe tells a probe by which address the gate saw it, and the rule that its
+// request would have met without the probe's header. A person who finds a
+// balancer's address there knows why everyone passes. A visitor who sends the
+// header learns how the gate sees this visitor, and nothing of others.
+func tellProbe(w http.ResponseWriter, t *table, req edge.Request) {
+	if req.Header.Get(edge.ProbeHeader) == "" {
+		return
+	}
+	req.Header = req.Header.Clone()
+	req.Header.Del(edge.ProbeHeader)
+	rule := "open"
+	for _, r := range t.rules.Rules {
+		if r.Matches(req) {
+			if r.OfCurtain() {
+				rule = strings.TrimPrefix(r.Name, "noren: ")
+			}
+			break
+		}
+	}
+	w.Header().Set(edge.SeenHeader, req.Source.String()+"; "+rule)
 }
 
 // A recorder keeps what the access log says.

@@ -78,7 +78,7 @@ func (g *Gate) turn(i int, believed string, to *gateapi.Closed) (tag string, err
 // describe is the gate as its admin address tells it.
 func (g *Gate) describe() gateapi.Gate {
 	t := g.table.Load()
-	var out gateapi.Gate
+	out := gateapi.Gate{TrustedProxies: g.config.TrustedProxies}
 	for i := range g.config.Listen {
 		out.Listeners = append(out.Listeners, gateapi.Listener{Scheme: g.config.Listen[i].scheme(), Port: g.port(i)})
 	}

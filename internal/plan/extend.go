@@ -49,3 +49,17 @@ func Renewing(s Step, from, to action.State) Step {
 	renew.Patience = max(s.Patience, time.Minute)
 	return renew
 }
+
+// ShownMark is the mark of the page that the newest extension put up for a
+// service, "" if none put one up.
+func ShownMark(service string, extensions []Extended) string {
+	mark := ""
+	for _, e := range extensions {
+		for _, s := range e.Plan.Steps() {
+			if s.Renews != "" && s.Service == service {
+				mark = e.Plan.Mark
+			}
+		}
+	}
+	return mark
+}

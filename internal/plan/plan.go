@@ -5,6 +5,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -39,6 +40,11 @@ type Plan struct {
 	Services    []Service   `json:"services"`
 	// Stages run one after another: the next begins when the last is done.
 	Stages []Stage `json:"stages"`
+	// Return are the checks that prove, once a run has taken everything back,
+	// that customers see again what they saw before it. Each is of one service
+	// and is made only if something of that service was taken back. A plan
+	// without any is taken back without proof.
+	Return []Step `json:"return,omitempty"`
 	// Locks are the targets of the entrances; while a run holds one, no other
 	// run may close or open that entrance.
 	Locks []string `json:"locks"`
@@ -159,12 +165,15 @@ func (s Service) Extent() string {
 
 // An Entrance is one place of a service that the plan closes or opens.
 type Entrance struct {
-	Kind     string   `json:"kind"`
-	Name     string   `json:"name"`
-	Target   string   `json:"target"`
-	Strategy string   `json:"strategy,omitempty"`
-	Why      string   `json:"why,omitempty"`
-	URLs     []string `json:"urls,omitempty"`
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Target   string `json:"target"`
+	Strategy string `json:"strategy,omitempty"`
+	Why      string `json:"why,omitempty"`
+	// URLs at which the plan is proved, and Unproved those at which it cannot be,
+	// which a person has accepted.
+	URLs     []string            `json:"urls,omitempty"`
+	Unproved []driver.Unprovable `json:"unproved,omitempty"`
 	// Ready are the checks that tell, before this entrance is opened, whether
 	// the application behind it would answer.
 	Ready []Step `json:"ready,omitempty"`
@@ -195,6 +204,7 @@ const (
 	StageOpen   StageName = "open"   // the page comes down
 	StageResume StageName = "resume" // GitOps takes over again
 	StageSettle StageName = "settle" // Git's state is back
+	StageReturn StageName = "return" // taken back, and seen from outside
 )
 
 // A Step is one action on one target.
@@ -223,13 +233,48 @@ type Step struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
-// Steps returns every step in order.
+// Unproved says where the plan can prove nothing, a line each, by service: what is
+// said of the rest must not be taken for these.
+func (p *Plan) Unproved() []string {
+	var all []string
+	for _, s := range p.Services {
+		for _, e := range s.Entrances {
+			for _, u := range e.Unproved {
+				all = append(all, fmt.Sprintf("%s at %s: %s", s.Name, cmp.Or(u.URL, e.Target), u.Why))
+			}
+		}
+	}
+	return all
+}
+
+// ActionStaff is the check that asks whether staff get in while closed.
+const ActionStaff = "http/staff"
+
+// Steps returns every step in order, those of the return last.
 func (p *Plan) Steps() []Step {
 	var all []Step
 	for _, s := range p.Stages {
 		all = append(all, s.Steps...)
 	}
-	return all
+	return append(all, p.Return...)
+}
+
+// Returning is the return as a stage, for what was taken back of the steps
+// with the ids given.
+func (p *Plan) Returning(changed []string) Stage {
+	back := map[string]bool{}
+	for _, s := range p.Steps() {
+		if slices.Contains(changed, s.ID) {
+			back[s.Service] = true
+		}
+	}
+	stage := Stage{Name: StageReturn}
+	for _, s := range p.Return {
+		if back[s.Service] {
+			stage.Steps = append(stage.Steps, s)
+		}
+	}
+	return stage
 }
 
 // Step returns the step of that id.

@@ -128,6 +128,31 @@ func TestDigestSurvivesJSON(t *testing.T) {
 	})
 }
 
+func TestReturningIsOfWhatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	p := &plan.Plan{Stages: []plan.Stage{{Name: plan.StageClose, Steps: []plan.Step{{ID: "web", Service: "shop"}, {ID: "api", Service: "api"}, {ID: "more", Service: "shop"}}}},
+		Return: []plan.Step{{ID: "shop-gone", Service: "shop"}, {ID: "api-gone", Service: "api"}}}
+	for _, tt := range []struct{ back, want []string }{
+		{nil, nil}, {[]string{"web", "more"}, []string{"shop-gone"}}, {[]string{"web", "api"}, []string{"shop-gone", "api-gone"}}, {[]string{"another"}, nil},
+	} {
+		var got []string
+		for _, s := range p.Returning(tt.back).Steps {
+			got = append(got, s.ID)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("of %q: %q, want %q", tt.back, got, tt.want)
+		}
+	}
+	if _, ok := p.Step("api-gone"); !ok || len(p.Steps()) != 5 {
+		t.Error("the steps of the return are not among the plan's")
+	}
+	before, _ := p.Digest()
+	p.Return[0].Title = "another"
+	if after, _ := p.Digest(); after == before {
+		t.Error("another return, the same digest")
+	}
+}
+
 func TestCountAndStep(t *testing.T) {
 	t.Parallel()
 	p := &plan.Plan{Stages: []plan.Stage{{Steps: []plan.Step{

@@ -10,11 +10,13 @@
 //	           waiting                   a step failed; a person must say what next
 //	              │
 //	              ├──► undoing ─► undone      everything is as it was before
-//	              │            └► stranded    changed, and undo failed or was refused
+//	              │            └► stranded    changed, and undo failed or was refused;
+//	              │                           or taken back, and customers do not see it
 //	              └──► stopped                left as it is, on a person's word
 package run
 
 import (
+	"slices"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -328,6 +330,101 @@ func (r *Run) Changed() []plan.Step {
 		changed = append(changed, s)
 	}
 	return changed
+}
+
+// Findings are what the checks that passed found all the same, and a person
+// should know, in the plan's order and each once.
+func (r *Run) Findings() []string {
+	var all []string
+	for _, s := range r.Plan.Steps() {
+		st := r.Steps[s.ID]
+		if st.Status != StepIsDone || st.Verdict == nil || !st.Verdict.OK {
+			continue
+		}
+		for _, f := range st.Verdict.Findings {
+			if !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+// An Admission tells whether staff got into a service when they were last looked
+// for, and what they met if not.
+type Admission struct {
+	Service string   `json:"service"`
+	In      bool     `json:"in"`
+	Met     []string `json:"met,omitempty"`
+}
+
+// Staff tells for each service whose staff were looked for whether they got in.
+func (r *Run) Staff() []Admission {
+	var all []Admission
+	for _, s := range r.Plan.Steps() {
+		st := r.Steps[s.ID]
+		if s.Action != plan.ActionStaff || st.Ended.IsZero() {
+			continue
+		}
+		a := Admission{Service: s.Service, In: st.Status == StepIsDone}
+		if v := st.Verdict; v != nil && !a.In {
+			a.Met = v.Findings
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// Unproved says where nothing was proved, a line each: where the plan could prove
+// nothing, and, of a run that is done, the proofs that were skipped or that,
+// being optional, failed.
+func (r *Run) Unproved() []string {
+	all := r.Plan.Unproved()
+	if r.Status != Done {
+		return all
+	}
+	for _, stage := range r.Plan.Stages {
+		for _, s := range stage.Steps {
+			st := r.Steps[s.ID]
+			if stage.Name != plan.StageProve || s.Action == plan.ActionStaff {
+				continue
+			}
+			switch {
+			case st.Status == StepWasSkipped:
+				all = append(all, s.Title+": skipped")
+			case st.Status == StepHasFailed && st.Problem != nil:
+				all = append(all, s.Title+": "+st.Problem.Detail)
+			}
+		}
+	}
+	return all
+}
+
+// TakenBack lists the ids of the changes that the run has taken back, in the
+// plan's order.
+func (r *Run) TakenBack() []string {
+	var ids []string
+	for _, s := range r.Plan.Steps() {
+		if r.Steps[s.ID].Status == StepIsUndone {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+// Returned tells whether the run took something back and proved from outside
+// that customers see it.
+func (r *Run) Returned() bool {
+	proved := false
+	for _, s := range r.Plan.Return {
+		switch st := r.Steps[s.ID]; st.Status {
+		case StepIsDone:
+			proved = true
+		case StepHasFailed:
+			return false
+		}
+	}
+	return proved
 }
 
 // Failed lists the ids of the steps that stand in a state a person must look

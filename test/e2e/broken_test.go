@@ -78,6 +78,40 @@ func TestCannotBeProved(t *testing.T) {
 	}
 }
 
+// TestLoginBeforeThePage: where visitors meet a login before the page, no probe
+// can see it. noren refuses that at once instead of finding it out at night, and
+// closes all the same when told to, saying what is not proved.
+func TestLoginBeforeThePage(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *shopOptions) { o.byHand = true })
+	s.edit(t, ingresses, "solo", func(o map[string]any) {
+		for key, value := range map[string]string{"listen-ports": `[{"HTTP":80},{"HTTPS":443}]`, "certificate-arn": "arn:aws:acm:eu-west-1:1:certificate/c",
+			"auth-type": "oidc", "auth-idp-oidc": `{"issuer":"https://login.example.com","secretName":"oidc"}`} {
+			set(t, o, value, "metadata", "annotations", "alb.ingress.kubernetes.io/"+key)
+		}
+	})
+	s.sim.CatchUp(t)
+	before, state := s.objects(t), t.TempDir()
+	args := []string{"close", "solo", "--env", "prod", "--confirm", "prod"}
+	https := "https://" + s.host("solo") + "/"
+	s.noren(t, state, args...).must(t, 2).says(t, "closing cannot be proved", "solo, at "+https+": Visitors must log in before they see the page",
+		"group.name", "Nothing was touched", "noren close solo --env prod --unproved")
+	s.noren(t, state, "plan", "close", "solo", "--env", "prod").must(t, 2)
+	s.noren(t, state, "check", "--live").says(t, "closing cannot be proved")
+	s.same(t, before)
+
+	args = append(args, "--unproved")
+	s.noren(t, state, args...).must(t, 0).says(t, "Prove closed: http://"+s.host("solo")+"/", "Closed, but NOT PROVED everywhere: solo",
+		"NOT PROVED  solo at "+https+": Visitors must log in")
+	if code, _ := s.get(t, "solo", "/"); code != 503 {
+		t.Errorf("solo answers %d", code)
+	}
+	s.noren(t, state, "status").must(t, 0).says(t, "NOT PROVED  at "+https)
+	s.noren(t, state, append(args, "--output", "json")...).must(t, 0).says(t, `"unproved":["solo at `+https)
+	s.noren(t, state, "open", "--confirm", "prod").must(t, 0).says(t, "Open, but NOT PROVED everywhere: solo", "NOT PROVED  solo at "+https)
+	s.same(t, before)
+}
+
 // TestNeverOpensOntoASickService: with no ready endpoint behind it, a service
 // stays closed unless told otherwise.
 func TestNeverOpensOntoASickService(t *testing.T) {

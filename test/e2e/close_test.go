@@ -73,7 +73,8 @@ func TestStaffStayInside(t *testing.T) {
 	s := newShop(t)
 	state := t.TempDir()
 	before := s.objects(t)
-	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--pass", "--allow", "198.51.100.7", "--confirm", "prod").must(t, 0)
+	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--pass", "--allow", "198.51.100.7", "--confirm", "prod").must(t, 0).
+		says(t, "Do staff get into shop with the pass?", "staff get in: shop, solo")
 	s.sim.CatchUp(t) // the page is up; staff are let in a moment later
 	pass := s.noren(t, state, "status", "--pass", "--output", "json").must(t, 0).out
 	_, pass, _ = strings.Cut(pass, `"pass":"`)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,6 +239,9 @@ func (m *model) View() tea.View {
 	for _, stage := range r.Plan.Stages {
 		m.stage(&b, stage, room)
 	}
+	if r.Stage == plan.StageReturn {
+		m.stage(&b, plan.Stage{Name: r.Stage, Steps: m.begun(r.Plan.Return)}, room)
+	}
 	if cs := m.choices(); len(cs) > 0 {
 		question := "Stop?"
 		if r.Status == run.Waiting {
@@ -253,6 +257,11 @@ func (m *model) View() tea.View {
 		fmt.Fprintf(&b, "\n%s\n", faint("Ctrl-C to stop or go back"))
 	}
 	return tea.NewView(b.String())
+}
+
+// begun are the steps that were begun: of a return, those of what was taken back.
+func (m *model) begun(steps []plan.Step) []plan.Step {
+	return slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return m.run.Steps[s.ID].Status == run.StepPending })
 }
 
 func (m *model) elapsed() string {
@@ -306,6 +315,8 @@ func details(s *run.Step) []string {
 		lines = append([]string{s.Verdict.Summary}, s.Verdict.Findings...)
 	case s.Status == run.StepIsDone && s.Nothing:
 		lines = []string{"already so"}
+	case s.Status == run.StepIsDone && s.Verdict != nil:
+		lines = s.Verdict.Findings // good all the same
 	}
 	if len(lines) > detailLines {
 		lines = append(lines[:detailLines:detailLines], fmt.Sprintf("and %d more", len(lines)-detailLines))

@@ -118,6 +118,12 @@ func (h Human) stages(p *plan.Plan) {
 			}
 		}
 	}
+	if len(p.Return) > 0 {
+		h.print("%s %s\n", bold(string(plan.StageReturn)), faint("if it has to go back"))
+	}
+	for _, s := range p.Return {
+		h.print("  %s %s\n", symbol(s), s.Title)
+	}
 	h.print("\n")
 }
 
@@ -226,9 +232,13 @@ func Line(e run.Event, r *run.Run) string {
 		if e.Data.Nothing {
 			return "  " + green("✓") + " " + step.Title + faint("  already so")
 		}
-		return "  " + green("✓") + " " + step.Title
+		return "  " + green("✓") + " " + step.Title + warned(e.Data.Verdict)
 	case run.StepFailed:
-		return "  " + red("✗") + " " + step.Title + problem(e.Data.Problem)
+		sign := red("✗")
+		if step.Optional {
+			sign = yellow("!")
+		}
+		return "  " + sign + " " + step.Title + problem(e.Data.Problem)
 	case run.StepSkipped:
 		return "  " + yellow("-") + " " + step.Title + "  skipped"
 	case run.StepUndone:
@@ -249,6 +259,17 @@ func Line(e run.Event, r *run.Run) string {
 	return ""
 }
 
+// warned are the findings of a verdict that is good all the same.
+func warned(v *action.Verdict) string {
+	text := ""
+	if v != nil {
+		for _, f := range v.Findings {
+			text += "\n              " + yellow(f)
+		}
+	}
+	return text
+}
+
 func findings(v *action.Verdict) string {
 	if v == nil {
 		return ""
@@ -265,53 +286,6 @@ func problem(p *run.Problem) string {
 		return ""
 	}
 	return "\n              " + strings.ReplaceAll(cmp.Or(p.Detail, p.Summary), "\n", "\n              ")
-}
-
-// Ended says how a run ended.
-func (h Human) Ended(r *run.Run, _ time.Time) {
-	took := ""
-	if !r.Started.IsZero() && !r.Ended.IsZero() {
-		took = fmt.Sprintf(" in %.1f s", r.Ended.Sub(r.Started).Seconds())
-	}
-	names := serviceNames(r.Plan)
-	env := r.Plan.Environment.Name
-	switch {
-	case r.Status == run.Done && r.Plan.Kind == plan.Close:
-		h.print("\n%s %s in %s%s.\n", green("Closed:"), names, env, took)
-		if !r.Until.IsZero() {
-			h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
-		}
-		if r.Plan.Pass != "" {
-			h.print("  staff pass with the header or cookie that this prints: noren status --pass\n")
-		}
-		h.print("  open again:  noren open --env %s\n", env)
-	case r.Status == run.Done && r.Plan.Kind == plan.Extend:
-		h.print("\n%s %s in %s%s.\n", green("Extended:"), names, env, took)
-		h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
-	case r.Status == run.Done:
-		h.print("\n%s %s in %s%s.\n", green("Open:"), names, env, took)
-	case r.Status == run.Undone:
-		h.print("\n%s everything is as it was before.\n", yellow("Undone:"))
-	case r.Status == run.Stopped:
-		h.print("\n%s left as it is: %s\n", yellow("Stopped:"), leftOf(r))
-	case r.Status == run.Stranded:
-		h.print("\n%s %s\n", loud("STRANDED"), leftOf(r))
-	}
-}
-
-func leftOf(r *run.Run) string {
-	if r.Problem == nil || r.Problem.Left == "" {
-		return "see noren status"
-	}
-	return r.Problem.Left
-}
-
-func serviceNames(p *plan.Plan) string {
-	var names []string
-	for _, s := range p.Services {
-		names = append(names, s.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 // Status shows what is closed.
@@ -350,6 +324,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, sta
 		}
 		for _, e := range c.Entrances {
 			h.print("    %s  %s\n", e.Target, faint(e.Strategy))
+			for _, u := range e.Unproved {
+				h.print("      %s at %s\n", loud("NOT PROVED"), cmp.Or(u.URL, e.Target))
+			}
 		}
 		for _, w := range c.Workloads {
 			h.print("    %s  %s\n", w.Target, faint("at rest"))

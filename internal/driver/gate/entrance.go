@@ -99,6 +99,18 @@ func notes(d gateapi.Door, urls []string) []driver.Note {
 	return append(out, driver.Note{Text: "Requests under way finish on the application, and WebSockets that are open outlive the closing."})
 }
 
+// proxyNotes warn where staff are let through by an address that a proxy in front
+// of the gate may have, and the gate has not been told of that proxy.
+func proxyNotes(g gateapi.Gate, b edge.Bypass) []driver.Note {
+	var out []driver.Note
+	for _, s := range b.Inside() {
+		if !slices.ContainsFunc(g.TrustedProxies, s.Overlaps) {
+			out = append(out, driver.Note{Warn: true, Text: fmt.Sprintf("%s passes as staff, and the gate trusts no proxy there: if a load balancer or proxy in that network stands in front of the gate, EVERYONE passes. Name it in trusted_proxies of the gate, or let staff in by pass.", s)})
+		}
+	}
+	return out
+}
+
 // front is the gate with a listener for each of the URLs too: what stands
 // before the gate may take requests in at another port.
 func front(g gateapi.Gate, urls []string) edge.Front {
@@ -143,6 +155,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 	after.Doors = slices.Clone(after.Doors)
 	after.Doors[at.door].Closed = &gateapi.Closed{Closing: c}
 	return &driver.Proposal{
+		Notes:    proxyNotes(at.gate, c.Bypass),
 		Strategy: "gate",
 		Why:      "The gate answers with the page itself, at once and without losing a request.",
 		Calls:    []driver.Call{{Action: "gate/door.close", Params: CloseParams{Door: d.Name, Closing: c}}},

@@ -18,6 +18,10 @@ type ClosedParams struct {
 	// Probe sends edge.ProbeHeader, which sees the page also from an address
 	// that the staff bypass lets through.
 	Probe bool `json:"probe,omitempty"`
+	// Plain also sends a request without that header once the probe sees the
+	// page, and tells with the verdict where it is let through: that is right if
+	// this machine is staff's, and wrong if it is a proxy's address that passes.
+	Plain bool `json:"plain,omitempty"`
 	// Consecutive is how many answers in a row must be ours, 3 by default.
 	Consecutive int `json:"consecutive,omitempty"`
 }
@@ -73,7 +77,11 @@ func (c *closed) Check(ctx context.Context) (action.Verdict, error) {
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	return c.look.verdict(r, "every address answers with this closing's page", "not closed yet"), nil
+	v := c.look.verdict(r, "every address answers with this closing's page", "not closed yet")
+	if v.OK && c.params.Probe {
+		err = c.tellPassing(ctx, r, &v)
+	}
+	return v, err
 }
 
 func (c *closed) wrong(u *url.URL, a answer) string {

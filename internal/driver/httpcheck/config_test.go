@@ -27,6 +27,7 @@ func TestBadInputIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 	}{
 		"no mark":           {action: "http/closed", params: httpcheck.ClosedParams{URLs: good.URLs}, want: "mark"},
 		"no URL":            {action: "http/open", params: httpcheck.OpenParams{}, want: "at least one URL"},
+		"no pass":           {action: "http/staff", params: httpcheck.StaffParams{URLs: good.URLs}, want: "pass"},
 		"not a URL":         {action: "http/open", params: httpcheck.OpenParams{URLs: httpcheck.URLs{"shop.example.com"}}, want: "not a complete http or https URL"},
 		"password":          {action: "http/open", params: httpcheck.OpenParams{URLs: httpcheck.URLs{"https://u:hunter2@x/"}}, want: "credentials do not belong"},
 		"status":            {action: "http/healthy", params: httpcheck.HealthyParams{URLs: good.URLs, Expect: 20}, want: "20 is not an HTTP status"},

@@ -233,6 +233,58 @@ func TestClosedSendsTheProbeHeaderWhenTold(t *testing.T) {
 	}
 }
 
+// A closing that lets staff in by address is proved by the probe's header; where
+// a request without it passes, too, the verdict says so and stays good.
+func TestClosedTellsWhereAPlainRequestPasses(t *testing.T) {
+	t.Parallel()
+	door := func(seen string, plain http.HandlerFunc) string {
+		addr, _ := serve(t, "127.0.0.1:0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get(edge.ProbeHeader) == "" {
+				plain(w, r)
+				return
+			}
+			if seen != "" {
+				w.Header().Set(edge.SeenHeader, seen)
+			}
+			ourPage(503, mark)(w, r)
+		}), false)
+		return addr
+	}
+	hangUp := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for name, c := range map[string]struct {
+		seen     string
+		plain    http.HandlerFunc
+		notPlain bool // the parameter is not set: not every request is closed
+		want     []string
+	}{
+		"the page":                       {seen: "203.0.113.9; closed", plain: ourPage(503, mark)},
+		"a gate":                         {seen: "10.0.0.5; staff by address", plain: text(200, "app"), want: []string{"passes as staff: seen as 10.0.0.5 (staff by address)", "trusted_proxies"}},
+		"a gate that sends nonsense":     {seen: "x\u202e; y", plain: text(200, "app"), want: []string{"seen as x (y)"}},
+		"a load balancer":                {plain: text(200, "app"), want: []string{"does not tell by which address", "EVERYONE passes"}},
+		"the application does not come":  {plain: hangUp, want: []string{"does not get the page: the connection was closed"}},
+		"some requests only":             {seen: "10.0.0.5; staff by address", plain: text(200, "app"), notPlain: true, want: []string{"seen as 10.0.0.5"}},
+		"some requests only, a stranger": {seen: "203.0.113.9; open", plain: text(200, "app"), notPlain: true},
+		"some requests only, no gate":    {plain: text(200, "app"), notPlain: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := httpcheck.ClosedParams{URLs: httpcheck.URLs{"http://shop.example.com/"}, Mark: mark, Probe: true, Plain: !c.notPlain}
+			v := check(t, resolving(door(c.seen, c.plain), door(c.seen, c.plain)), "http/closed", p)
+			if !v.OK || len(v.Findings) != min(len(c.want), 1) {
+				t.Fatalf("got %+v, want OK and %d findings", v, min(len(c.want), 1))
+			}
+			for _, want := range c.want {
+				if !strings.Contains(v.Findings[0], want) || !strings.Contains(v.Findings[0], "and 1 more: a plain request") {
+					t.Errorf("finding %q lacks %q", v.Findings[0], want)
+				}
+			}
+			if len(c.want) > 0 && p.Plain && (len(v.Try) != 1 || strings.Contains(v.Try[0], edge.ProbeHeader)) {
+				t.Errorf("Try is %q", v.Try)
+			}
+		})
+	}
+}
+
 func TestTLSIsCheckedByTheURLsName(t *testing.T) {
 	t.Parallel()
 	var host atomic.Value
@@ -360,6 +412,26 @@ func TestOpen(t *testing.T) {
 	}
 	if v := check(t, resolving(served, sick), "http/open", p); !v.OK || !strings.Contains(v.Summary, "answers 502") {
 		t.Errorf("got %+v, want OK with a warning", v)
+	}
+}
+
+// After a closing that was taken back, its own page must be gone, and an address
+// that does not answer shows none.
+func TestOneClosingsPageIsGone(t *testing.T) {
+	t.Parallel()
+	p := httpcheck.OpenParams{URLs: httpcheck.URLs{"http://shop.example.com/"}, Mark: mark, Silent: true}
+	ours, _ := serve(t, "127.0.0.1:0", ourPage(503, mark), false)
+	others, _ := serve(t, "127.0.0.1:0", ourPage(503, "another"), false)
+	wantFinding(t, check(t, resolving(others, ours), "http/open", p), "at "+ours, "still noren's page (503, mark "+mark+")")
+	v := check(t, resolving(others, "127.0.0.1:1"), "http/open", p)
+	if !v.OK || !strings.Contains(v.Summary, "without an answer: http://shop.example.com/ at 127.0.0.1:1: connection refused") {
+		t.Errorf("got %+v, want OK, and what did not answer", v)
+	}
+	p.URLs, p.Silent = httpcheck.URLs{"http://shop.example.com/"}, false
+	wantFinding(t, check(t, resolving("127.0.0.1:1"), "http/open", p), "connection refused")
+	p.URLs, p.Silent = httpcheck.URLs{"http://name.invalid/"}, true
+	if v := check(t, httpcheck.Config{}, "http/open", p); !v.OK || !strings.Contains(v.Summary, "name.invalid") {
+		t.Errorf("a name without an address: %+v, want OK", v)
 	}
 }
 

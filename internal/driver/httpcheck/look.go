@@ -29,6 +29,8 @@ type look struct {
 	// headers are those of the requests: each is sent consecutive times.
 	headers     []http.Header
 	consecutive int
+	// silent is set where an address that does not answer is as it should be.
+	silent bool
 	// wrong says what is wrong with an answer, "" if nothing is.
 	wrong func(u *url.URL, a answer) string
 }
@@ -63,7 +65,8 @@ func (l look) run(ctx context.Context) (result, error) {
 
 func (l look) at(ctx context.Context, d door) seen {
 	if d.err != nil {
-		return seen{door: d, last: answer{err: d.err}, wrong: explain(d.err)}
+		last := answer{err: d.err}
+		return seen{door: d, last: last, wrong: l.judge(d.url, last)}
 	}
 	s := seen{door: d}
 	for i := range l.consecutive * len(l.headers) {
@@ -75,15 +78,22 @@ func (l look) at(ctx context.Context, d door) seen {
 			}
 			return s
 		}
+		if s.last.err != nil {
+			return s // to ask it again would only take time
+		}
 	}
 	return s
 }
 
 func (l look) judge(u *url.URL, a answer) string {
-	if a.err != nil {
+	switch {
+	case a.err == nil:
+		return l.wrong(u, a)
+	case l.silent:
+		return ""
+	default:
 		return explain(a.err)
 	}
-	return l.wrong(u, a)
 }
 
 // split puts aside the addresses of a family to which this machine has no
@@ -125,10 +135,24 @@ func (l look) verdict(r result, good, bad string) action.Verdict {
 	} else {
 		v.Summary = fmt.Sprintf("%s: %d of %s", bad, len(v.Findings), counted(len(r.seen), "address"))
 	}
+	if mute := l.mute(r); len(mute) > 0 {
+		v.Summary += "; without an answer: " + strings.Join(mute, "; ")
+	}
 	if len(r.skipped) > 0 {
 		v.Summary += "; not asked, as this machine has no route to them: " + addresses(r.skipped)
 	}
 	return v
+}
+
+// mute says which doors gave no answer and why, where that is not wrong.
+func (l look) mute(r result) []string {
+	var list []string
+	for _, s := range r.seen {
+		if l.silent && s.last.err != nil {
+			list = append(list, s.door.String()+": "+explain(s.last.err))
+		}
+	}
+	return list
 }
 
 func addresses(all []seen) string {

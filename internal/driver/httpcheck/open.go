@@ -16,6 +16,12 @@ type OpenParams struct {
 	URLs URLs `json:"urls"`
 	// Consecutive is how many answers in a row must be without a page of ours, 3 by default.
 	Consecutive int `json:"consecutive,omitempty"`
+	// Mark is the token of the one page that must be gone; without it, every
+	// page of ours must be.
+	Mark string `json:"mark,omitempty"`
+	// Silent takes an address that does not answer for one without the page:
+	// after a closing that failed, that may be why it did.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // Validate checks the parameters without I/O.
@@ -43,7 +49,7 @@ func openOpen(p *prober, params OpenParams) (*open, error) {
 	// As a customer, and as a probe: from an address that the staff bypass lets
 	// through, only a probe sees a page that is still there.
 	both := []http.Header{header(false, ""), header(true, "")}
-	o.look = look{prober: p, urls: urls, headers: both, consecutive: consecutive(params.Consecutive), wrong: o.wrong}
+	o.look = look{prober: p, urls: urls, headers: both, consecutive: consecutive(params.Consecutive), silent: params.Silent, wrong: o.wrong}
 	return o, nil
 }
 
@@ -56,7 +62,11 @@ func (o *open) Check(ctx context.Context) (action.Verdict, error) {
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	v := o.look.verdict(r, "no address answers with a page of noren's", "not open yet")
+	good, bad := "no address answers with a page of noren's", "not open yet"
+	if o.params.Mark != "" {
+		good, bad = "no address answers with this closing's page", "the page is still there"
+	}
+	v := o.look.verdict(r, good, bad)
 	if sick := failing(r); v.OK && sick != "" {
 		v.Summary += "; the door or the application fails, though: " + sick
 	}
@@ -64,7 +74,7 @@ func (o *open) Check(ctx context.Context) (action.Verdict, error) {
 }
 
 func (o *open) wrong(_ *url.URL, a answer) string {
-	if !a.marked {
+	if !a.marked || o.params.Mark != "" && a.mark != o.params.Mark {
 		return ""
 	}
 	return fmt.Sprintf("still noren's page (%d, mark %s)", a.status, a.mark)

@@ -1,6 +1,7 @@
 package httpcheck
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -72,6 +73,7 @@ type answer struct {
 	location    string
 	server      string
 	challenge   string // WWW-Authenticate
+	seen        string // edge.SeenHeader
 	body        []byte
 	mark        string
 	marked      bool
@@ -159,10 +161,23 @@ func (p *prober) ask(ctx context.Context, q question) answer {
 		return answer{err: fmt.Errorf("the answer %d broke off: %w", res.StatusCode, err)}
 	}
 	mark, marked := page.MarkIn(body)
-	return answer{
+	a := answer{
 		status: res.StatusCode, contentType: res.Header.Get("Content-Type"), location: res.Header.Get("Location"),
-		server: res.Header.Get("Server"), challenge: res.Header.Get("WWW-Authenticate"),
+		server: res.Header.Get("Server"), challenge: res.Header.Get("WWW-Authenticate"), seen: res.Header.Get(edge.SeenHeader),
 		body: body, mark: mark, marked: marked,
+	}
+	if pass := q.header.Get(edge.PassHeader); pass != "" {
+		a.hide(pass)
+	}
+	return a
+}
+
+// hide takes a secret out of an answer: an application may send back what it was
+// sent, and answers are quoted.
+func (a *answer) hide(secret string) {
+	a.body = bytes.ReplaceAll(a.body, []byte(secret), []byte("•••"))
+	for _, s := range []*string{&a.contentType, &a.location, &a.server, &a.challenge, &a.seen} {
+		*s = strings.ReplaceAll(*s, secret, "•••")
 	}
 }
 

@@ -74,6 +74,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 	}
 	p.Budgets = append(p.Budgets, budgets(r, cur, front)...)
 	p.Notes = append(p.Notes, e.closingNotes(r, c, cur, hosts, front)...)
+	p.Unprovable = e.behindLogin(r, s.URLs, c, front)
 	return p, nil
 }
 

@@ -130,6 +130,8 @@ func closeCases() []closeCase {
 		{name: "alone", members: webAlone, closing: edge.Closing{Mode: edge.Closed}},
 		{name: "alone-bypass", members: webAlone, closing: edge.Closing{Mode: edge.Closed, Bypass: hq}},
 		{name: "alone-auth", members: strings.Replace(webAlone, "\nspec:", auth[:len(auth)-1]+"\nspec:", 1), closing: edge.Closing{Mode: edge.Closed}, unclosed: true},
+		{name: "group-patch-auth", members: strings.Replace(webInGroup, "\n    argocd", auth+"    argocd", 1) + teamInGroup, strategy: StrategyPatch,
+			closing: edge.Closing{Mode: edge.Closed}, others: team, unclosed: true},
 		{name: "alone-any-host", members: anyHost, closing: edge.Closing{Mode: edge.Closed, KeepOpen: []string{"/healthz"}}},
 	}
 }

@@ -40,41 +40,53 @@ func (e *entrance) closingNotes(r *reading, c edge.Closing, cur curtain, hosts [
 		say(true, "Ingress %s does not serve %s: keeping it open has no effect.", e.key(), p)
 	}
 	if cur.hasStaff() && len(c.Bypass.Sources) > 0 {
+		for _, s := range c.Bypass.Inside() {
+			say(true, "%s passes as staff, and the load balancer goes by the address of the connection: if a CDN, a proxy or another load balancer in that network stands in front of it, EVERYONE passes. Let staff in by pass there.", s)
+		}
 		say(false, "Staff are known by the address from which the load balancer sees them come: behind a CDN or proxy that is the CDN's, and a pass is needed.")
 	}
 	if len(cur.through) > 0 && r.group.Explicit() && e.options.Strategy != StrategyPatch {
 		say(false, "Requests that go through reach ingress %s's Services by target groups of their own: they answer once their first health checks have passed.", e.key())
 	}
 	for _, u := range urls(r.ing, r, after) {
-		notes = append(notes, e.probeNotes(u, c, after)...)
+		if d, ok := probed(u, c, after); ok && !d.Action.Login && (d.Action.Kind != edge.Respond || d.Action.Response.Mark != c.Mark) {
+			say(true, "At %s the page would not be seen: %s takes the request first.", u, d.Rule)
+		}
 	}
 	return notes
+}
+
+// behindLogin are the URLs at which visitors must log in before they see the
+// page. noren's probe has no account to log in with.
+func (e *entrance) behindLogin(r *reading, urls []string, c edge.Closing, after edge.Front) []driver.Unprovable {
+	advice := fmt.Sprintf("An Ingress in an explicit group is closed by an Ingress in front of it, which asks for no login: give %s the annotation %s. That moves it to another load balancer: do it at a calm time.", e.key(), lbc.GroupName)
+	if r.group.Explicit() {
+		advice = "Without strategy: patch, an Ingress in front of it closes it, which asks for no login."
+	}
+	var out []driver.Unprovable
+	for _, u := range urls {
+		if d, ok := probed(u, c, after); ok && d.Action.Login {
+			out = append(out, driver.Unprovable{URL: u, Why: "Visitors must log in before they see the page, and so must noren's probe, which cannot. " + advice})
+		}
+	}
+	return out
 }
 
 func (c curtain) hasStaff() bool {
 	return slices.ContainsFunc(c.through, func(p piece) bool { return p.part != partOpen })
 }
 
-// probeNotes says what stands between a probe and the page at a URL: a login,
-// or a rule of somebody else.
-func (e *entrance) probeNotes(rawURL string, c edge.Closing, after edge.Front) []driver.Note {
+// probed is what a probe would meet at a URL while closed; false where it is not
+// to be closed.
+func probed(rawURL string, c edge.Closing, after edge.Front) (edge.Decision, bool) {
 	u, err := url.Parse(rawURL)
 	if err != nil || !wantsClosed(c, u.Hostname()) {
-		return nil
+		return edge.Decision{}, false
 	}
 	port, _ := strconv.Atoi(u.Port())
 	d, err := after.Decide(edge.Request{Scheme: u.Scheme, Port: port, Method: http.MethodGet, Host: u.Hostname(), Path: u.Path,
 		Header: http.Header{edge.ProbeHeader: {"plan"}}})
-	if err != nil {
-		return nil
-	}
-	switch {
-	case d.Action.Login:
-		return []driver.Note{{Warn: true, Text: fmt.Sprintf("At %s visitors must log in before they see the page, and so must noren's probe, which cannot: it cannot be proved closed. An Ingress in an explicit group has no such trouble.", rawURL)}}
-	case d.Action.Kind != edge.Respond || d.Action.Response.Mark != c.Mark:
-		return []driver.Note{{Warn: true, Text: fmt.Sprintf("At %s the page would not be seen: %s takes the request first.", rawURL, d.Rule)}}
-	}
-	return nil
+	return d, err == nil
 }
 
 func wantsClosed(c edge.Closing, host string) bool {

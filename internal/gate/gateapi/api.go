@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/edge"
@@ -23,6 +24,8 @@ const MaxBody = 16 << 20
 // A Gate is the answer to GET /v1/doors.
 type Gate struct {
 	Listeners []Listener `json:"listeners"`
+	// TrustedProxies are the networks whose X-Forwarded-For the gate believes.
+	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
 	// Doors in the order in which they are matched.
 	Doors []Door `json:"doors"`
 }
