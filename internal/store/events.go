@@ -91,7 +91,7 @@ func (s *Store) Verify(ctx context.Context) error {
 	var last int64
 	err := s.notes.QueryRowContext(ctx, `SELECT seq FROM sqlite_sequence WHERE name = 'events'`).Scan(&last)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	rows, err := s.rawEvents(ctx, "", 0)
 	if err != nil {
