@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -185,7 +186,7 @@ func TestInterruptWhilePlanning(t *testing.T) {
 func send(t *testing.T, cmd *exec.Cmd, signals ...os.Signal) {
 	t.Helper()
 	for _, s := range signals {
-		if err := cmd.Process.Signal(s); err != nil && err != os.ErrProcessDone {
+		if err := cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Fatal(err)
 		}
 	}

@@ -246,6 +246,7 @@ func (b *builder) add(ctx context.Context, r request) error {
 		b.seen, b.byStage = map[string]bool{}, map[plan.StageName][]plan.Step{}
 	}
 	if b.seen[key] {
+		b.needed(s, r.service)
 		return nil
 	}
 	b.seen[key] = true
@@ -261,7 +262,19 @@ func (b *builder) add(ctx context.Context, r request) error {
 		s.Title += ": " + what
 	}
 	b.byStage[r.stage] = append(b.byStage[r.stage], s)
+	b.needed(s, r.service)
 	return nil
+}
+
+// needed writes down that a service needs a pause: it lasts until the last of
+// them opens.
+func (b *builder) needed(s plan.Step, service string) {
+	pauses := b.byStage[plan.StagePause]
+	for i := range pauses {
+		if p := &pauses[i]; p.Action == s.Action && string(p.Params) == string(s.Params) && !slices.Contains(p.Services, service) {
+			p.Services = append(p.Services, service)
+		}
+	}
 }
 
 // verbs begin the titles of steps whose request brings none.

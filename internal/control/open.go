@@ -187,17 +187,30 @@ func ofServices(steps []plan.Step, services []ClosedService) []plan.Step {
 	})
 }
 
-// unneeded keeps the pauses that nothing still closed by the same closing
-// needs: a sync that services share goes on when the last of them opens.
+// unneeded keeps the pauses of a closing that end with this opening: those which
+// a service that opens needs, and none that stays closed. A pause that several
+// services share ends when the last of them opens, and one whose services have
+// all opened before has ended then. A plan of before pauses named their
+// services has one answer for all: they end with the last service.
 func unneeded(resume []plan.Step, closing string, services, closed []ClosedService) []plan.Step {
+	var opens, stays []string
+	for _, s := range services {
+		opens = append(opens, s.Service)
+	}
 	for _, c := range closed {
-		same := c.Run.ID == closing || c.Run.Plan.Closing == closing
-		opening := slices.ContainsFunc(services, func(s ClosedService) bool { return s.Service == c.Service })
-		if same && !opening {
-			return nil
+		if same := c.Run.ID == closing || c.Run.Plan.Closing == closing; same && !slices.Contains(opens, c.Service) {
+			stays = append(stays, c.Service)
 		}
 	}
-	return resume
+	return slices.DeleteFunc(resume, func(s plan.Step) bool {
+		if len(s.Services) == 0 {
+			return len(stays) > 0
+		}
+		among := func(names []string) bool {
+			return slices.ContainsFunc(s.Services, func(name string) bool { return slices.Contains(names, name) })
+		}
+		return among(stays) || !among(opens)
+	})
 }
 
 // settle looks at each target: as noren left it, in the closing or in an

@@ -173,12 +173,12 @@ func (e *Engine) start(id string) {
 	}
 	attempts, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterWorkflowIDPrefix(id+"/"))
 	if err != nil {
-		e.failures[id] = fmt.Errorf("run %s: checkpoints: %w", id, err)
+		e.failures[id] = e.withLeft(id, fmt.Errorf("run %s: checkpoints: %w", id, err))
 		return
 	}
 	handle, err := e.handle(id, attempts)
 	if err != nil {
-		e.failures[id] = fmt.Errorf("run %s: %w", id, err)
+		e.failures[id] = e.withLeft(id, fmt.Errorf("run %s: %w", id, err))
 		return
 	}
 	e.active[id] = true
@@ -201,6 +201,9 @@ func (e *Engine) start(id string) {
 // withLeft says, with the error that keeps the engine from going on with a
 // run, what the run has changed so far.
 func (e *Engine) withLeft(id string, err error) error {
+	if known := (*fault.Fault)(nil); !errors.As(err, &known) {
+		err = e.store.Explain(err) // the workflow library says what its database said
+	}
 	f := *fault.Of(err)[0]
 	f.Err, f.Left = err, "unknown: the records cannot be read"
 	if r, err := e.store.Run(context.WithoutCancel(e.ctx), id); err == nil {

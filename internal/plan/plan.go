@@ -215,6 +215,9 @@ type Step struct {
 	Action  string      `json:"action"`
 	Target  string      `json:"target"`
 	Service string      `json:"service,omitempty"`
+	// Services are all that need a pause, where the plan knows; plans of before
+	// it did have none, and then all of the plan's may.
+	Services []string `json:"services,omitempty"`
 	// Title is one line that says what the step does, in the imperative.
 	Title  string          `json:"title"`
 	Params json.RawMessage `json:"params,omitempty"`

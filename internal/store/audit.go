@@ -127,7 +127,7 @@ func check(ctx context.Context, c *sql.Conn, chain *audit.Chain) error {
 func (s *Store) snapshot(ctx context.Context, f func(*sql.Conn) error) error {
 	c, err := s.notes.Conn(ctx)
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	_, err = c.ExecContext(ctx, `BEGIN DEFERRED`)
 	if err == nil {
@@ -135,7 +135,7 @@ func (s *Store) snapshot(ctx context.Context, f func(*sql.Conn) error) error {
 		_, ended := c.ExecContext(context.WithoutCancel(ctx), `COMMIT`)
 		err = errors.Join(err, ended)
 	}
-	return s.explain(errors.Join(err, c.Close()))
+	return s.Explain(errors.Join(err, c.Close()))
 }
 
 func scanAll(ctx context.Context, c *sql.Conn, query string, f func(*sql.Rows) error) error {

@@ -6,9 +6,6 @@ import (
 	"fmt"
 )
 
-// Explain is explain, for faults that a test can bring about in another handle.
-func (s *Store) Explain(err error) error { return s.explain(err) }
-
 // LimitPages lets the file grow no more than a little: one connection each, so
 // that the limit, which belongs to a connection, is on all.
 func (s *Store) LimitPages(ctx context.Context) {

@@ -164,7 +164,7 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 		return nil, s.noSuchRun(id)
 	}
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, s.Explain(err)
 	}
 	var p plan.Plan
 	if err := json.Unmarshal([]byte(body), &p); err != nil {
@@ -213,7 +213,7 @@ func (s *Store) strings(ctx context.Context, query string, args ...any) ([]strin
 func collect[T any](ctx context.Context, s *Store, query string, args []any, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	rows, err := s.notes.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, s.explain(err)
+		return nil, s.Explain(err)
 	}
 	defer func() { _ = rows.Close() }() // its error is that of rows.Err
 	var all []T
@@ -224,7 +224,7 @@ func collect[T any](ctx context.Context, s *Store, query string, args []any, sca
 		}
 		all = append(all, v)
 	}
-	return all, s.explain(rows.Err())
+	return all, s.Explain(rows.Err())
 }
 
 // Locks lists every lock held, by target.
@@ -292,7 +292,7 @@ func (s *Store) Receipt(ctx context.Context, id, step string) (action.Receipt, e
 		return r, fmt.Errorf("run %s: no receipt of step %s", id, step)
 	}
 	if err != nil {
-		return r, s.explain(err)
+		return r, s.Explain(err)
 	}
 	return r, json.Unmarshal(body, &r)
 }
@@ -331,7 +331,7 @@ func (s *Store) Send(ctx context.Context, id string, sig run.Signal, actor strin
 // Next returns the oldest signal for the run that was not taken, or nil.
 func (s *Store) Next(ctx context.Context, id string) (*Sent, error) {
 	sent, err := next(ctx, s.notes, id)
-	return sent, s.explain(err)
+	return sent, s.Explain(err)
 }
 
 func next(ctx context.Context, db interface {

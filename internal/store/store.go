@@ -152,12 +152,12 @@ func (s *Store) Close() error { return errors.Join(s.journal.Close(), s.notes.Cl
 func (s *Store) write(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return s.explain(err)
+		return s.Explain(err)
 	}
 	if err := f(tx); err != nil {
-		return s.explain(errors.Join(err, ignoreDone(tx.Rollback())))
+		return s.Explain(errors.Join(err, ignoreDone(tx.Rollback())))
 	}
-	return s.explain(tx.Commit())
+	return s.Explain(tx.Commit())
 }
 
 func ignoreDone(err error) error {
@@ -167,8 +167,9 @@ func ignoreDone(err error) error {
 	return err
 }
 
-// explain turns what SQLite says into what a person can act on.
-func (s *Store) explain(err error) error {
+// Explain turns what SQLite says of the state file into what a person can act
+// on. Every other error it returns as it is.
+func (s *Store) Explain(err error) error {
 	var se *sqlite.Error
 	if err == nil || !errors.As(err, &se) {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 	"github.com/noren-dev/noren/internal/store"
+	"github.com/noren-dev/noren/test/unprivileged"
 )
 
 // childEnv makes the test binary play another process: "dir name count".
@@ -230,15 +231,19 @@ func TestUnusableDirectories(t *testing.T) {
 	}
 	_, err = store.Open(t.Context(), dir, time.Now)
 	wantFault(t, err, fault.Unavailable, "damaged", "mv ")
+}
 
-	if os.Getuid() != 0 { // root may write everywhere
-		locked := t.TempDir()
-		if err := os.Chmod(locked, 0o500); err != nil {
-			t.Fatal(err)
-		}
-		_, err = store.Open(t.Context(), locked, time.Now)
-		wantFault(t, err, fault.Unavailable, "NOREN_STATE_DIR")
+func TestReadOnlyDirectory(t *testing.T) {
+	t.Parallel()
+	if unprivileged.Again(t) {
+		return // root may write everywhere
 	}
+	locked := t.TempDir()
+	if err := os.Chmod(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Open(t.Context(), locked, time.Now)
+	wantFault(t, err, fault.Unavailable, "NOREN_STATE_DIR")
 }
 
 func TestReadOnlyFile(t *testing.T) {

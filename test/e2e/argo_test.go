@@ -144,3 +144,36 @@ func TestSyncWithoutAnOwner(t *testing.T) {
 	s.noren(t, state, "open", "--confirm", "prod").must(t, 0)
 	s.same(t, before)
 }
+
+// TestPauseEndsWithItsService: automated sync comes back with the service whose
+// closing needed the pause, while another service of the closing stays closed.
+func TestPauseEndsWithItsService(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	before, state := s.objects(t), t.TempDir()
+	automated := func() bool {
+		policy, has, _ := unstructured.NestedMap(s.read(t, applications, "solo"), "spec", "syncPolicy", "automated")
+		return has && policy["enabled"] != false
+	}
+	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--confirm", "prod").must(t, 0)
+	if automated() {
+		t.Fatal("automated sync is on while solo is closed")
+	}
+	s.noren(t, state, "open", "solo", "--confirm", "prod").must(t, 0)
+	if !automated() {
+		t.Error("automated sync is off, though only shop is closed, which does not need that")
+	}
+	if code, _ := s.get(t, "shop", "/"); code != 503 {
+		t.Errorf("shop answers %d, want the page", code)
+	}
+	// The pause is over for shop too: somebody may pause it for a reason of theirs.
+	s.edit(t, applications, "solo", func(o map[string]any) { unstructured.RemoveNestedField(o, "spec", "syncPolicy", "automated") })
+	s.noren(t, state, "open", "--confirm", "prod").must(t, 0)
+	if automated() {
+		t.Error("opening shop turned automated sync of solo on, which somebody else had turned off")
+	}
+	s.edit(t, applications, "solo", func(o map[string]any) {
+		set(t, o, map[string]any{"prune": true, "selfHeal": true}, "spec", "syncPolicy", "automated")
+	})
+	s.same(t, before)
+}

@@ -79,6 +79,11 @@ func TestStaffStayInside(t *testing.T) {
 	pass := s.noren(t, state, "status", "--pass", "--output", "json").must(t, 0).out
 	_, pass, _ = strings.Cut(pass, `"pass":"`)
 	pass, _, _ = strings.Cut(pass, `"`)
+	for _, args := range []string{"plan open", "plan open --output json", "watch --output json", "status --output json", "check --live --env prod --output json"} {
+		if got := s.noren(t, state, strings.Fields(args)...); strings.Contains(got.out+got.err, pass) {
+			t.Errorf("noren %s prints the pass", args)
+		}
+	}
 	for _, host := range []string{"shop", "solo"} {
 		for _, c := range []struct {
 			who    string
