@@ -149,11 +149,15 @@ func (c *Control) Attempts(ctx context.Context, closing string) ([]*run.Run, err
 }
 
 // Ready asks once what an opening asks before it writes anything: would the
-// applications answer? It returns the fault of the first check that does not
-// pass.
+// applications answer? It returns the faults of the checks that do not pass. An
+// opening that has workloads to start first asks only then, and is not asked
+// here.
 func (c *Control) Ready(ctx context.Context, p *plan.Plan) error {
 	session := c.session(p.Environment)
 	for _, stage := range p.Stages {
+		if stage.Name == plan.StageStart {
+			return nil
+		}
 		if stage.Name != plan.StageReady {
 			continue
 		}

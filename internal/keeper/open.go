@@ -28,19 +28,28 @@ func (k *Keeper) open(ctx context.Context, g group, now time.Time) (opening bool
 	if g.holder.Plan.Kind != plan.Close || g.holder.Status != run.Done {
 		return false, refusal{why: fmt.Sprintf("run %s left it %s: it does not open by itself any more", g.holder.ID, g.holder.Status)}, nil
 	}
-	// An opening that let customers in, did not pass and closed again is not
-	// repeated: a service that opens and closes all night is worse than one that
-	// is late.
-	failed, err := k.failed(ctx, g)
+	last, err := k.lastAttempt(ctx, g)
 	if err != nil {
 		return false, no, err
 	}
-	if failed != nil {
-		return false, refusal{run.Failed, fmt.Sprintf("run %s began to open it and was %s: it does not open by itself any more", failed.ID, failed.Status),
-			[]string{"noren watch " + failed.ID, advice(g)[1]}}, nil
+	// An opening that let customers in, did not pass and closed again is not
+	// repeated: a service that opens and closes all night is worse than one that
+	// is late.
+	if last != nil && letIn(last) {
+		return false, refusal{run.Failed, fmt.Sprintf("run %s began to open it and was %s: it does not open by itself any more", last.ID, last.Status),
+			[]string{"noren watch " + last.ID, advice(g)[1]}}, nil
 	}
-	if last, ok := k.tried[g.key()]; ok && now.Sub(last.at) >= 0 && now.Sub(last.at) < tryEvery {
-		return false, last.refuse, nil
+	if tried, ok := k.tried[g.key()]; ok && now.Sub(tried.at) >= 0 && now.Sub(tried.at) < tryEvery {
+		return false, tried.refuse, nil
+	}
+	// One that has workloads to start finds out only then that the application
+	// is not ready. It is tried again a while after it has put them to rest.
+	if last != nil && now.Sub(last.Ended) >= 0 && now.Sub(last.Ended) < tryEvery {
+		why := fmt.Sprintf("it stays closed: run %s was %s", last.ID, last.Status)
+		if last.Problem != nil {
+			why += ": " + brief(last.Problem.Fault())
+		}
+		return false, refusal{run.Unready, why, advice(g)}, nil
 	}
 	opening, no, err = k.try(ctx, g)
 	k.tried[g.key()] = attempt{now, no}
@@ -102,28 +111,30 @@ func (k *Keeper) report(ctx context.Context) error {
 	return nil
 }
 
-// failed is the last opening since the end that wrote something and did not
-// end well, nil if there was none.
-func (k *Keeper) failed(ctx context.Context, g group) (*run.Run, error) {
+// lastAttempt is the last opening since the end that did not end well, nil if
+// there was none.
+func (k *Keeper) lastAttempt(ctx context.Context, g group) (*run.Run, error) {
 	attempts, err := k.Control.Attempts(ctx, g.closing.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range slices.Backward(attempts) {
 		about := slices.ContainsFunc(r.Plan.Services, func(s plan.Service) bool { return slices.Contains(g.services, s.Name) })
-		if about && r.Status.Ended() && r.Status != run.Done && !r.Created.Before(g.until) && wrote(r) {
+		if about && r.Status.Ended() && r.Status != run.Done && !r.Created.Before(g.until) {
 			return r, nil
 		}
 	}
 	return nil, nil
 }
 
-// wrote tells whether a run changed anything, be it for a while.
-func wrote(r *run.Run) bool {
-	for _, s := range r.Steps {
-		if s.Status == run.StepIsUndone || s.Status == run.StepIsStranded {
-			return true
+// letIn tells whether customers were let in by an opening, be it for a while.
+func letIn(r *run.Run) bool {
+	for _, stage := range r.Plan.Stages {
+		for _, s := range stage.Steps {
+			if stage.Name == plan.StageOpen && r.Steps[s.ID].Attempts > 0 {
+				return true
+			}
 		}
 	}
-	return len(r.Changed()) > 0
+	return false
 }
