@@ -43,6 +43,7 @@ func TestCloseByThePageServer(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, withStall)
 	before, state := s.objects(t), t.TempDir()
+	s.noren(t, state, "check", "--live", "--env", "prod").must(t, 0).says(t, "permitted")
 	s.noren(t, state, "plan", "close", "stall", "--env", "prod").must(t, 0).
 		says(t, "backend", "lead ingress "+s.ns+"/stall to the page server", "-> service "+s.ns+"/noren-page:80", "bytes of a page's ConfigMap")
 	s.same(t, before)
