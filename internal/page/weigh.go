@@ -53,7 +53,7 @@ func overflow(what string, body []byte, d Data, budget int) error {
 	if len(d.Blocks) > 1 {
 		advice += ", show fewer languages"
 	}
-	advice += "."
+	advice += ", or let noren's page server send it: `noren page manifest` prints one, page_service in noren.yaml names it."
 	return &fault.Fault{
 		Code:    fault.Invalid,
 		Summary: "the closed page is too large", Err: ErrTooLarge,

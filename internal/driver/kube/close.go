@@ -100,7 +100,7 @@ func (e *entrance) serve(r *reading, c edge.Closing, hosts []string, front edge.
 		note += " The rule for noren's probe has a target group of its own, so that its proof may come a moment before customers see the page."
 	}
 	p.Notes = append(p.Notes, driver.Note{Text: note})
-	return r.pages.with(e.namespace, shown).shownOn(front), nil
+	return pages{server, r.pages.known}.with(e.namespace, shown).shownOn(front), nil
 }
 
 // closedHosts are the hosts to close: all that the Ingress serves, or those
@@ -187,7 +187,7 @@ func checkPage(page edge.Response) error {
 	f := &fault.Fault{Code: fault.Invalid, Summary: "page does not fit the load balancer",
 		Detail: fmt.Sprintf("The closed page cannot be put into a listener rule: %s.", strings.Join(limits, "; "))}
 	if utf8.RuneCountInString(page.Body) > lbc.MaxBody {
-		f.Try = []string{"noren page check"}
+		f.Try = []string{"noren page check", "page_service: " + pageapi.DefaultService + "   # a page server sends it: docs/how-to/page-server.md"}
 	}
 	return f
 }

@@ -199,3 +199,61 @@ func TestImplementationSpecificPathsAreTakenByName(t *testing.T) {
 		t.Errorf("a part: %v", closed)
 	}
 }
+
+const lbcShop = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: shop, annotations: {alb.ingress.kubernetes.io/group.name: GROUP}}
+spec:
+  ingressClassName: alb
+  rules:
+  - host: shop.example.com
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+`
+
+// TestALoadBalancersRulesLeadToThePageServer: noren's own do, where the page is
+// too large or the catalog asks for it; never the user's, and never without need.
+func TestALoadBalancersRulesLeadToThePageServer(t *testing.T) {
+	alone := strings.Replace(lbcShop, ", annotations: {alb.ingress.kubernetes.io/group.name: GROUP}", "", 1)
+	for name, c := range map[string]struct {
+		members  string
+		options  Options
+		page     edge.Response
+		strategy string
+		served   bool
+	}{
+		"small":                  {lbcShop, Options{PageService: "noren-page"}, testPage(), StrategyOverlay, false},
+		"large":                  {lbcShop, Options{PageService: "noren-page"}, largePage(), StrategyOverlay, true},
+		"large, alone":           {alone, Options{PageService: "noren-page"}, largePage(), StrategyPatch, true},
+		"asked for":              {lbcShop, Options{Strategy: StrategyBackend}, testPage(), StrategyOverlay, true},
+		"asked for, alone":       {alone, Options{Strategy: StrategyBackend}, testPage(), StrategyPatch, true},
+		"large, patch asked for": {lbcShop, Options{Strategy: StrategyPatch, PageService: "pages", PagePort: 8080}, largePage(), StrategyPatch, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, s := surveyed(t, strings.ReplaceAll(c.members, "GROUP", "shared"), "")
+			e.options = c.options
+			p, err := e.Close(s, withPage(edge.Closing{Mode: edge.Closed}, c.page))
+			must(t, err)
+			if p.Strategy != c.strategy || (p.Calls[0].Action == ActionPage) != c.served {
+				t.Errorf("strategy %s, first %s", p.Strategy, p.Calls[0].Action)
+			}
+			if d := see(p.Front, visitors()[0], "http://shop.example.com/"); d.Action.Response == nil || d.Action.Response.Mark != testMark || d.Action.Response.Body != c.page.Body {
+				t.Errorf("customers would see %s by %s", d.Action, d.Rule)
+			}
+			text, err := jsonText(p.Calls)
+			must(t, err)
+			if led := strings.Contains(text, e.pageServer().service+`\"`); c.served && !led {
+				t.Errorf("no rule leads to the page server: %s", text)
+			}
+			for _, call := range p.Calls {
+				if call.Action == ActionRoute {
+					t.Error("a path of the user's leads there")
+				}
+			}
+		})
+	}
+	e, s := surveyed(t, strings.ReplaceAll(lbcShop, "GROUP", "shared"), "")
+	if _, err := e.Close(s, withPage(edge.Closing{Mode: edge.Closed}, largePage())); err == nil {
+		t.Error("a large page without a page server")
+	}
+}
