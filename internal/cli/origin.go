@@ -50,7 +50,7 @@ func typed(args []string) string {
 		switch {
 		case hideNext:
 			arg, hideNext = run.Hidden, false
-		case m != nil && m[2] != "":
+		case len(m) > 2 && m[2] != "":
 			arg = m[1] + "=" + run.Hidden
 		case m != nil:
 			hideNext = true

@@ -134,7 +134,7 @@ func together(b map[string][]Period) Period {
 		return Period{}
 	}
 	first := slices.MinFunc(all, func(x, y Period) int { return x.From.Compare(y.From) })
-	last := slices.MaxFunc(all, func(x, y Period) int { return ends(x, y) })
+	last := slices.MaxFunc(all, ends)
 	return Period{From: first.From, FromProven: first.FromProven, To: last.To, ToProven: last.ToProven}
 }
 
