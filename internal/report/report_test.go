@@ -117,6 +117,18 @@ func TestSpell(t *testing.T) {
 	}
 }
 
+// Every stage has a colour, by day and by night.
+func TestEveryStageHasItsColour(t *testing.T) {
+	t.Parallel()
+	svg := report.Of(stories()["done"]).SVG(report.Wide, "x")
+	for _, stage := range []plan.StageName{plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest, plan.StageStart,
+		plan.StageReady, plan.StageOpen, plan.StageResume, plan.StageSettle} {
+		if n := strings.Count(svg, ".nrn-"+string(stage)+"{") + strings.Count(svg, ".nrn-"+string(stage)+","); n != 2 {
+			t.Errorf("stage %s has %d colours, want 2", stage, n)
+		}
+	}
+}
+
 // A picture of thirty-five services is one of rows, not of pages.
 func TestManyServicesFit(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,8 @@ const style = `
 .nrn-open{fill:#1a7f37}
 .nrn-prove{fill:#0b6e8a}
 .nrn-settle{fill:#6b5b00}
+.nrn-rest{fill:#7a4b1f}
+.nrn-start{fill:#4b6b1f}
 .nrn-undo{fill:#9a3f8f}
 .nrn-cut{fill-opacity:.35}
 @media (prefers-color-scheme:dark){
@@ -44,6 +46,8 @@ const style = `
 .nrn-open{fill:#56d364}
 .nrn-prove{fill:#4cc3e0}
 .nrn-settle{fill:#d9c23d}
+.nrn-rest{fill:#d0a075}
+.nrn-start{fill:#a8c76a}
 .nrn-undo{fill:#e08ad5}
 }
 `
