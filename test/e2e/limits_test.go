@@ -19,14 +19,14 @@ func TestRulesAddUp(t *testing.T) {
 	for i := range 200 { // four to a rule, beside the host
 		staff = append(staff, "--allow", fmt.Sprintf("198.51.100.%d", i))
 	}
-	close := func(services ...string) result {
+	planned := func(services ...string) result {
 		t.Helper()
 		return s.noren(t, t.TempDir(), append(append([]string{"plan", "close", "--env", "prod"}, staff...), services...)...)
 	}
 	for _, one := range []string{"shop", "api"} {
-		close(one).must(t, 0).says(t, "listener rules: at most ", " of 100 on the load balancer of group "+s.group()+", which has 3 now")
+		planned(one).must(t, 0).says(t, "listener rules: at most ", " of 100 on the load balancer of group "+s.group()+", which has 3 now")
 	}
-	close("shop", "api").must(t, 2).says(t, "closings do not fit together", "group "+s.group(), "3 listener rules are in use", "the limit is 100", "rule_quota: 200")
+	planned("shop", "api").must(t, 2).says(t, "closings do not fit together", "group "+s.group(), "3 listener rules are in use", "the limit is 100", "rule_quota: 200")
 	s.same(t, before)
 
 	file := filepath.Join(s.dir, "noren.yaml")
@@ -41,5 +41,5 @@ func TestRulesAddUp(t *testing.T) {
 	if err := os.WriteFile(file, []byte(raised), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	close("shop", "api").must(t, 0).says(t, " of 200 on the load balancer")
+	planned("shop", "api").must(t, 0).says(t, " of 200 on the load balancer")
 }
