@@ -235,6 +235,7 @@ func (e *virtualServiceEntrance) notes(r *vsReading, s *driver.Survey, problems 
 	if s.Owner != nil && s.Owner.Guessed {
 		say(false, "VirtualService %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), s.Owner.Name, kubeobject.InstanceLabel)
 	}
+	say(false, "The page is put before every entry that VirtualService %s has. An entry that someone puts in front of it while it is closed is open.", e.key())
 	say(false, "WebSockets and other long streams that are open when virtualservice %s closes stay open: an entry is chosen when a request begins.", e.key())
 	return notes
 }
