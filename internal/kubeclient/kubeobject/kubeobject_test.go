@@ -1,6 +1,7 @@
 package kubeobject_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -51,19 +53,24 @@ func TestNamesFitALabel(t *testing.T) {
 
 func TestMarkOn(t *testing.T) {
 	t.Parallel()
-	m := action.Mark{Receipt: action.Receipt{Run: "r-1", Step: "close-1", Target: "kube:prod/shop/ingress/web"}}
-	text, err := kubeobject.EncodeMark(m)
+	m, err := action.Mark{Params: json.RawMessage(`{}`),
+		Receipt: action.Receipt{Run: "r-1", Step: "close-1", Action: "kube/ingress.patch", Target: "kube:prod/shop/ingress/web"}}.Sealed()
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := kubeobject.MarkOn(object(map[string]string{kubeobject.MarkAnnotation: text}, nil), "")
-	if got == nil || got.Receipt.Run != "r-1" || !kubeobject.SameReceipt(text, m.Receipt) {
+	text, err := m.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, marked := kubeobject.MarkOn(object(map[string]string{kubeclient.MarkAnnotation: text}, nil), "the target")
+	if !marked || got.Wrong != "" || got.Mark.Receipt.Run != "r-1" || !kubeobject.SameReceipt(text, m.Receipt) {
 		t.Errorf("read %+v", got)
 	}
-	if got := kubeobject.MarkOn(object(map[string]string{kubeobject.MarkAnnotation: text[:20]}, nil), "the target"); got == nil || got.Receipt.Target != "the target" {
-		t.Errorf("a truncated mark is read as %+v, want its target alone", got)
+	got, marked = kubeobject.MarkOn(object(map[string]string{kubeclient.MarkAnnotation: text[:20]}, nil), "the target")
+	if !marked || got.On != "the target" || got.Wrong == "" {
+		t.Errorf("a truncated mark is read as %+v, want its target and what is wrong", got)
 	}
-	if got := kubeobject.MarkOn(object(nil, nil), ""); got != nil {
+	if got, marked := kubeobject.MarkOn(object(nil, nil), ""); marked {
 		t.Errorf("no mark is read as %+v", got)
 	}
 }
