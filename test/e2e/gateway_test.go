@@ -202,6 +202,18 @@ func TestCloseRoutes(t *testing.T) {
 	s.answers(t)
 }
 
+// TestRoutesWhoseRecordsAreLost are opened from their marks alone.
+func TestRoutesWhoseRecordsAreLost(t *testing.T) {
+	t.Parallel()
+	s, _ := newMall(t, mallPlan{bypass: "{pass: true}"})
+	before := s.objects(t)
+	s.noren(t, t.TempDir(), "close", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	s.noren(t, t.TempDir(), "leftovers", "--env", "prod").says(t, "httproute/aws", "virtualservice/istio")
+	s.recovered(t).must(t, 0)
+	s.same(t, before)
+	s.answers(t)
+}
+
 // passIn finds the pass that a closing showed.
 func passIn(t testing.TB, text string) string {
 	t.Helper()
