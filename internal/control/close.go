@@ -226,7 +226,7 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 // closing is what is asked of one place.
 func (x *planner) closing(p *place) (edge.Closing, error) {
 	mode, paths := x.req.mode(p.service)
-	shown, err := x.response(p.service, p.page, p.limit)
+	shown, err := x.response(p.service, p.page, p.survey, p.limit)
 	return edge.Closing{
 		Mark: x.mark, Hosts: hostsToClose(p.survey), Mode: mode, Paths: paths, KeepOpen: p.service.KeepOpen,
 		Bypass: edge.Bypass{Sources: slices.Concat(x.bypass.Sources, x.req.Sources), Pass: x.pass},

@@ -257,7 +257,7 @@ func (x *extender) page(service, mark string, limit int) (edge.Response, error) 
 	if err != nil {
 		return edge.Response{}, err
 	}
-	r, err := responseOf(x.Catalog, x.catalog[i], p, content, limit)
+	r, err := responseOf(x.Catalog, x.catalog[i], p, content, limit, false)
 	if err != nil {
 		return edge.Response{}, err
 	}

@@ -130,6 +130,11 @@ func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discove
 		}
 		s.places[p.Environment] = append(s.places[p.Environment], f)
 		d.found = append(d.found, FoundEntrance{Environment: p.Environment, Service: name, Found: f})
+		// A driver that found something by another's configuration needs a
+		// section of its own to be used.
+		if own, _, _ := strings.Cut(f.Kind, "/"); drivers[own] == nil {
+			drivers[own] = map[string]any{}
+		}
 		// The section says that the owner's system is there, also to those who
 		// look for what was left behind.
 		if f.Owner != nil && reg.Driver(f.Owner.System) != nil && drivers[f.Owner.System] == nil {

@@ -48,22 +48,25 @@ func furnished(cat *catalog.Catalog, s catalog.Service, c page.Content, limit in
 	return page.HTML(c, limit)
 }
 
-// response is the page as a door answers it. A door with a limit sends no
-// headers and a bare content type. One without has the twin too, for requests
-// that would rather have the other type.
-func (x *planner) response(s catalog.Service, p page.Page, limit int) (edge.Response, error) {
-	return responseOf(x.Catalog, s, p, page.Content{Until: x.req.Until, Mark: x.mark}, limit)
+// response is the page as a door answers it. A door with a limit sends a bare
+// content type and no headers, unless it says that it does. One without has the
+// twin too, for requests that would rather have the other type.
+func (x *planner) response(s catalog.Service, p page.Page, door *driver.Survey, limit int) (edge.Response, error) {
+	return responseOf(x.Catalog, s, p, page.Content{Until: x.req.Until, Mark: x.mark}, limit, door.Headers)
 }
 
 // responseOf is response for a page of any mark and end.
-func responseOf(cat *catalog.Catalog, s catalog.Service, p page.Page, c page.Content, limit int) (edge.Response, error) {
+func responseOf(cat *catalog.Catalog, s catalog.Service, p page.Page, c page.Content, limit int, headers bool) (edge.Response, error) {
 	r := edge.Response{Status: p.Status, ContentType: p.ContentType, Body: string(p.Body), Mark: c.Mark}
-	if limit > 0 {
+	if limit > 0 && !headers {
 		r.ContentType = p.ALBType()
 		return r, nil
 	}
 	if p.RetryAfter != "" {
 		r.Header = map[string]string{"Retry-After": p.RetryAfter}
+	}
+	if limit > 0 {
+		return r, nil
 	}
 	other := s
 	if other.Kind = catalog.API; s.Kind == catalog.API {

@@ -43,6 +43,9 @@ type Survey struct {
 	// sends a status, a bare content type and a body, and no headers. 0 means
 	// that there is no limit and that headers are sent.
 	PageLimit int
+	// Headers is set where a door with a PageLimit sends headers nevertheless,
+	// and any content type.
+	Headers bool
 	// LargePages is set where a page over PageLimit can be sent nevertheless,
 	// by a page server behind the door, with headers. Close then sees by the
 	// page's size which way it is.

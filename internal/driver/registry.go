@@ -321,11 +321,14 @@ func (s *Session) Entrance(ctx context.Context, kind, name string, options json.
 		Detail: fmt.Sprintf("%q is none of %s.", kind, strings.Join(s.registry.EntranceKinds(), ", "))}
 }
 
-// Discover asks every configured driver that can for the entrances it finds.
+// Discover asks every configured driver that can for the entrances it finds,
+// and those that take their configuration from a configured one.
 func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 	all := &Discovery{}
 	for _, d := range s.registry.drivers {
-		if _, configured := s.configs[d.Name]; !configured || d.discover == nil {
+		_, configured := s.configs[d.Name]
+		_, inherits := s.configs[d.inherit.from]
+		if !configured && !inherits || d.discover == nil {
 			continue
 		}
 		conn, err := s.connect(ctx, d)

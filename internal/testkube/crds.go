@@ -2,10 +2,13 @@ package testkube
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +27,19 @@ const (
 	// ArgoCDOld is an Argo CD whose Application lacks
 	// spec.syncPolicy.automated.enabled, so that the server drops the field.
 	ArgoCDOld = "argocd-old"
+	// GatewayAPI is the standard channel of Gateway API.
+	GatewayAPI = "gateway-api-current"
+	// EnvoyGateway is the HTTPRouteFilter of Envoy Gateway.
+	EnvoyGateway = "envoy-gateway-current"
+	// Istio is every kind of Istio's.
+	Istio = "istio-current"
+	// AWSGateway is a stand-in, written for tests, for the AWS Load Balancer
+	// Controller's ListenerRuleConfiguration.
+	AWSGateway = "aws-gateway-standin"
 )
+
+//go:embed standins/gateway.k8s.aws.yaml
+var awsGateway string
 
 const (
 	crdPollInterval = 20 * time.Millisecond
@@ -34,20 +49,27 @@ const (
 // InstallCRDs installs a set of CRDs and waits until their resources are
 // served and found by discovery. Installing a set again does nothing. A server
 // holds one version of a CRD, so a test that needs another one than the tests
-// beside it starts a [Dedicated] server.
-func (s *Server) InstallCRDs(t testing.TB, set string) {
+// beside it starts a [Dedicated] server. only limits a large set to the CRDs of
+// these names, such as "virtualservices.networking.istio.io".
+func (s *Server) InstallCRDs(t testing.TB, set string, only ...string) {
 	t.Helper()
 	s.crdsMu.Lock()
 	defer s.crdsMu.Unlock()
-	if err := s.installCRDs(t.Context(), set); err != nil {
+	if err := s.installCRDs(t.Context(), set, only); err != nil {
 		t.Fatalf("testkube: install the CRDs of %s: %v", set, err)
 	}
 }
 
-func (s *Server) installCRDs(ctx context.Context, set string) error {
+func (s *Server) installCRDs(ctx context.Context, set string, only []string) error {
 	dir, crds, err := s.readCRDs(set)
 	if err != nil {
 		return err
+	}
+	if len(only) > 0 {
+		crds = slices.DeleteFunc(crds, func(crd *unstructured.Unstructured) bool { return !slices.Contains(only, crd.GetName()) })
+		if len(crds) != len(only) {
+			return fmt.Errorf("the set has only %d of %q", len(crds), only)
+		}
 	}
 	for _, crd := range crds {
 		if err := s.createCRD(ctx, crd, dir); err != nil {
@@ -64,6 +86,10 @@ func (s *Server) installCRDs(ctx context.Context, set string) error {
 
 // readCRDs returns the real folder of a set, links followed, and its CRDs.
 func (s *Server) readCRDs(set string) (string, []*unstructured.Unstructured, error) {
+	if set == AWSGateway {
+		crds, err := decode(strings.NewReader(awsGateway))
+		return set, crds, err
+	}
 	root := filepath.Join(s.tools, "crds")
 	dir, err := filepath.EvalSymlinks(filepath.Join(root, set))
 	if err != nil {

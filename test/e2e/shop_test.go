@@ -54,6 +54,7 @@ type shop struct {
 	client dynamic.Interface // as admin
 	market *stall            // nil without a stall
 	git    *argotest.Manifests
+	kinds  []schema.GroupVersionResource // more that noren may touch
 	shopOptions
 }
 
@@ -135,11 +136,17 @@ func (s *shop) host(name string) string { return name + "." + s.ns + ".example.c
 // application starts a real HTTP server, tells the cluster and the simulator
 // where it is, and returns that.
 func (s *shop) application(t testing.TB, name string) string {
+	address := s.serve(t, name)
+	s.sim.Backend(s.ns+"/"+name+":80", address)
+	return address
+}
+
+// serve starts the application and tells the cluster alone.
+func (s *shop) serve(t testing.TB, name string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s answers %s %s\n", name, r.Method, r.URL.Path)
 	}))
 	t.Cleanup(server.Close)
-	s.sim.Backend(s.ns+"/"+name+":80", server.Listener.Addr().String())
 	s.server.Apply(t, fmt.Sprintf(service, name, s.ns))
 	return server.Listener.Addr().String()
 }
@@ -389,7 +396,7 @@ func until(t testing.TB, what string, so func() bool) {
 // the simulator writes.
 func (s *shop) objects(t testing.TB) map[string]string {
 	t.Helper()
-	all := s.server.SnapshotNamespace(t, s.ns, append(worked(), ingresses, applications, configMaps)...)
+	all := s.server.SnapshotNamespace(t, s.ns, slices.Concat(worked(), []schema.GroupVersionResource{ingresses, applications, configMaps}, s.kinds)...)
 	for key, text := range all {
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

@@ -106,12 +106,21 @@ func (s *shop) openStall(t testing.TB) {
 	s.market.sim.CatchUp(t)
 }
 
-// servePages starts the page server, as a process of its own.
+// servePages starts the stall's page server.
 func (s *shop) servePages(t testing.TB) {
-	s.market.server = start(t, t.TempDir(), t.TempDir(), nil, "page", "serve", "--namespace", s.ns, "--listen", "127.0.0.1:0", "--health", "127.0.0.1:0",
+	var listen string
+	s.market.server, listen = s.pageServer(t)
+	s.market.sim.Backend(s.ns+"/noren-page:80", listen)
+	s.sim.Backend(s.ns+"/noren-page:80", listen)
+}
+
+// pageServer starts a page server for the shop's namespace, as a process of its
+// own, and returns where it listens.
+func (s *shop) pageServer(t testing.TB) (server *command, listen string) {
+	server = start(t, t.TempDir(), t.TempDir(), nil, "page", "serve", "--namespace", s.ns, "--listen", "127.0.0.1:0", "--health", "127.0.0.1:0",
 		"--kubeconfig", s.server.Kubeconfig, "--context", testkube.Limited)
-	s.market.server.says(t, "pages ")
-	text, _ := s.market.server.out.soFar()
+	server.says(t, "pages ")
+	text, _ := server.out.soFar()
 	at := func(what string) string {
 		_, rest, _ := strings.Cut(text, what)
 		address, _, _ := strings.Cut(strings.TrimSpace(rest), "\n")
@@ -126,6 +135,5 @@ func (s *shop) servePages(t testing.TB) {
 		_, _ = io.Copy(io.Discard, res.Body)
 		return res.StatusCode == http.StatusOK
 	})
-	s.market.sim.Backend(s.ns+"/noren-page:80", at("listen"))
-	s.sim.Backend(s.ns+"/noren-page:80", at("listen"))
+	return server, at("listen")
 }

@@ -50,12 +50,13 @@ module_dir() {
 
 # install_crds copies the sets that crds.txt names into the folder $1.
 install_crds() {
-  local product alias version module folder source set
-  while read -r product alias version module folder; do
+  local product alias version module folder files source set
+  while read -r product alias version module folder files; do
     source=$(module_dir "$module@$version")
     set=$1/$product-$version
     mkdir -p "$set"
-    install -m 0644 "$source/$folder"/*.yaml "$set/"
+    # shellcheck disable=SC2086 # a pattern, to be expanded
+    install -m 0644 "$source/$folder"/${files:-*.yaml} "$set/"
     rm -f "$set/kustomization.yaml"
     ln -s "$product-$version" "$1/$product-$alias"
   done < <(grep -v -e '^#' -e '^$' "$here/crds.txt")

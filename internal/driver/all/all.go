@@ -6,6 +6,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/gate"
+	"github.com/noren-dev/noren/internal/driver/gatewayapi"
 	"github.com/noren-dev/noren/internal/driver/httpcheck"
 	"github.com/noren-dev/noren/internal/driver/kube"
 )
@@ -15,6 +16,7 @@ func Registry() *driver.Registry {
 	return driver.NewRegistry(
 		gate.Driver(),
 		kube.Driver(),
+		gatewayapi.Driver(),
 		argocd.Driver(),
 		httpcheck.Driver(),
 	)

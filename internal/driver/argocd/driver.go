@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
@@ -75,7 +74,7 @@ func newConn(ctx context.Context, client *kubeclient.Client, namespace string, e
 // proposed then, works with every version of Argo CD.
 func (c *conn) learn(ctx context.Context) error {
 	_, err := c.enabled.Do(func() (bool, error) {
-		return knowsEnabled(ctx, c.rest())
+		return knowsEnabled(ctx, c.client)
 	})
 	if err = kubeclient.Classify(err, "read the schema of Application"); err != nil && (errors.Is(err, action.ErrUnavailable) || ctx.Err() != nil) {
 		return err
@@ -87,8 +86,6 @@ func (c *conn) enabledIsKnown() bool {
 	known, err := c.enabled.Do(func() (bool, error) { return false, errors.New("not read") })
 	return err == nil && known
 }
-
-func (c *conn) rest() rest.Interface { return c.client.Typed.Discovery().RESTClient() }
 
 func (c *conn) target(ref Ref) target { return target{c, ref.in(c.namespace)} }
 

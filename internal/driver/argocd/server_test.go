@@ -72,7 +72,7 @@ func (s server) connectTo(t *testing.T, as string) (*conn, *wire) {
 	if as == testkube.Admin {
 		// The server publishes the schema of a new CRD a moment after serving it.
 		until(t, "the schema is published", func(ctx context.Context) (bool, error) {
-			_, err := knowsEnabled(ctx, c.rest())
+			_, err := knowsEnabled(ctx, c.client)
 			return err == nil, nil
 		})
 		if err := c.learn(t.Context()); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/noren-dev/noren/internal/action/actiontest"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -123,7 +124,7 @@ func updateIngress(t testing.TB, c *conn, namespace, name string, change func(*n
 // besidePaths is all of an Ingress but the backends of the paths and the mark.
 func besidePaths(ing *networkingv1.Ingress, paths []Path) string {
 	annotations := maps.Clone(ing.Annotations)
-	delete(annotations, MarkAnnotation)
+	delete(annotations, kubeclient.MarkAnnotation)
 	if len(annotations) == 0 {
 		annotations = nil
 	}

@@ -11,13 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
-	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
 // GroupParams say whose load balancer to look at, and what the plan was made
@@ -228,35 +225,7 @@ func (b *backends) Requires() []action.Permission {
 	return []action.Permission{{System: Name, Verb: "list", Resource: endpointSlices, Namespace: b.p.Namespace, Why: "see whether the application would answer"}}
 }
 
-// Check counts ready endpoints. Source:
-// https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/ (a
-// condition that is not set means ready).
+// Check counts ready endpoints.
 func (b *backends) Check(ctx context.Context) (action.Verdict, error) {
-	list, err := b.conn.client.Typed.DiscoveryV1().EndpointSlices(b.p.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return action.Verdict{}, kubeclient.Classify(err, "list the endpoint slices of namespace "+b.p.Namespace)
-	}
-	ready, all := map[string]int{}, map[string]int{}
-	for _, slice := range list.Items {
-		service := slice.Labels[discoveryv1.LabelServiceName]
-		for _, e := range slice.Endpoints {
-			all[service]++
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
-				ready[service]++
-			}
-		}
-	}
-	v := action.Verdict{OK: true, Summary: "every Service behind the entrance has a ready endpoint"}
-	for _, s := range b.p.Services {
-		if ready[s] > 0 {
-			continue
-		}
-		v.OK = false
-		v.Findings = append(v.Findings, fmt.Sprintf("service %s/%s has no ready endpoint (0 of %d)", b.p.Namespace, s, all[s]))
-		v.Try = append(v.Try, fmt.Sprintf("kubectl -n %s get endpointslices -l %s=%s", b.p.Namespace, discoveryv1.LabelServiceName, s))
-	}
-	if !v.OK {
-		v.Summary = "the application behind the entrance would not answer"
-	}
-	return v, nil
+	return b.conn.client.Ready(ctx, b.p.Namespace, b.p.Services)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -83,7 +84,7 @@ func (e *entrance) Close(s *driver.Survey, c edge.Closing) (*driver.Proposal, er
 func (e *entrance) serve(r *reading, c edge.Closing, hosts []string, front edge.Front, p *driver.Proposal) (edge.Front, error) {
 	c.Page.Mark = c.Mark
 	shown := pageapi.Page{Hosts: hosts, Response: c.Page}
-	page, err := kubepage.NewParams(e.namespace, objectName(e.name, overlayPage), shown)
+	page, err := kubepage.NewParams(e.namespace, kubeobject.Name(e.name, overlayPage), shown)
 	if err != nil {
 		return front, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -63,7 +64,7 @@ func surveyed(t *testing.T, members, strategy string) (*entrance, *driver.Survey
 	group, err := classes.Group(ing)
 	must(t, err)
 	r := &reading{ing: ing, group: group, members: classes.Members(all, group), opts: lbc.Options{Classes: classes, Mark: markIn}}
-	r.owner, _ = ownerOf(ing)
+	r.owner = kubeobject.OwnerOf(ing, "Ingress")
 	front, problems := lbc.Build(r.members, r.opts)
 	for _, p := range problems {
 		if p.Freezes() {
@@ -184,7 +185,7 @@ func proposalText(t *testing.T, s *driver.Survey, p *driver.Proposal, c edge.Clo
 	var b strings.Builder
 	fmt.Fprintf(&b, "strategy: %s, edits owned: %t\nwhy: %s\nurls: %s\n", p.Strategy, p.EditsOwned, p.Why, strings.Join(s.URLs, " "))
 	for _, call := range append(p.Checks, p.Ready...) {
-		raw, err := jsonText(call.Params)
+		raw, err := kubeobject.JSON(call.Params)
 		must(t, err)
 		fmt.Fprintf(&b, "check: %s %s\n", call.Action, raw)
 	}
@@ -315,7 +316,7 @@ func currentSpecs(t *testing.T, c *conn, namespace string) map[string]string {
 	must(t, err)
 	out := map[string]string{}
 	for _, ing := range list.Items {
-		raw, err := jsonText([]any{ing.UID, ing.Annotations, ing.Labels, ing.Spec})
+		raw, err := kubeobject.JSON([]any{ing.UID, ing.Annotations, ing.Labels, ing.Spec})
 		must(t, err)
 		out[ing.Name] = raw
 	}

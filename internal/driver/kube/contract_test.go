@@ -20,6 +20,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/testkube"
 )
 
@@ -115,7 +116,7 @@ func TestOverlayKeepsTheContract(t *testing.T) {
 		annotations[lbc.GroupOrder] = "-1"
 		class := "alb"
 		o, err := openOverlay(c, OverlayParams{
-			Namespace: namespace, Name: "noren-web-closed", Labels: map[string]string{ManagedBy: "noren"},
+			Namespace: namespace, Name: "noren-web-closed", Labels: map[string]string{kubeobject.ManagedBy: "noren"},
 			Annotations: annotations, Spec: networkingv1.IngressSpec{IngressClassName: &class, Rules: rules},
 		})
 		if err != nil {
@@ -211,7 +212,7 @@ func patchOn(t testing.TB, ing *networkingv1.Ingress) (actiontest.Target, driver
 // theirPart is all of an Ingress that is not noren's.
 func theirPart(ing *networkingv1.Ingress) string {
 	annotations := maps.Clone(ing.Annotations)
-	maps.DeleteFunc(annotations, func(k, _ string) bool { return k == MarkAnnotation || strings.Contains(k, ".noren-") })
+	maps.DeleteFunc(annotations, func(k, _ string) bool { return k == kubeclient.MarkAnnotation || strings.Contains(k, ".noren-") })
 	spec := ing.Spec.DeepCopy()
 	spec.Rules = slices.DeleteFunc(spec.Rules, func(r networkingv1.IngressRule) bool {
 		return strings.HasPrefix(r.HTTP.Paths[0].Backend.Service.Name, lbc.OursPrefix)
@@ -227,7 +228,7 @@ func readMark(t testing.TB, client kubernetes.Interface, namespace, name string)
 		return nil
 	}
 	must(t, err)
-	raw, ok := ing.Annotations[MarkAnnotation]
+	raw, ok := ing.Annotations[kubeclient.MarkAnnotation]
 	if !ok {
 		return nil
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // discover finds the Ingresses that noren can close, and tells of the others.
@@ -36,11 +36,11 @@ func discover(ctx context.Context, c *conn) (*driver.Discovery, error) {
 			d.Notes = append(d.Notes, fmt.Sprintf("Ingress %s was left out: %v (class %q).", lbc.Key(ing), err, class.Name))
 			continue
 		}
-		owner, _ := ownerOf(ing)
+		owner := kubeobject.OwnerOf(ing, "Ingress")
 		found := driver.Found{
-			Kind: KindIngress, Name: lbc.Key(ing), Service: serviceName(ing, taken),
-			Team: firstLabel(ing, "team", "owner", "noren.dev/team"), Hosts: named(hostsOf(ing)),
-			API: looksLikeAPI(ing), Class: fmt.Sprintf("AWS Load Balancer Controller (%s)", group), Owner: owner,
+			Kind: KindIngress, Name: lbc.Key(ing), Service: kubeobject.ServiceName(ing, shortName(ing), taken),
+			Team: kubeobject.Team(ing), Hosts: named(hostsOf(ing)),
+			API: kubeobject.LooksLikeAPI(ing, hostsOf(ing)), Class: fmt.Sprintf("AWS Load Balancer Controller (%s)", group), Owner: owner,
 		}
 		if group.Controller == lbc.ControllerEKS {
 			found.Class = fmt.Sprintf("EKS Auto Mode (%s)", group)
@@ -51,54 +51,9 @@ func discover(ctx context.Context, c *conn) (*driver.Discovery, error) {
 	return d, nil
 }
 
-func firstLabel(ing *networkingv1.Ingress, keys ...string) string {
-	for _, k := range keys {
-		if v := ing.Labels[k]; v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// serviceName proposes a name: that of the application where a label tells,
-// else the Ingress's own without "ingress"; the namespace's where that says
-// nothing. A name that is taken gets the namespace in front.
-func serviceName(ing *networkingv1.Ingress, taken map[string]bool) string {
-	name := firstLabel(ing, "app.kubernetes.io/name", "app", "k8s-app")
-	if name == "" {
-		name = strings.TrimSuffix(strings.TrimSuffix(ing.Name, "-ingress"), "-ing")
-		name = strings.TrimPrefix(name, "ingress-")
-	}
-	if slices.Contains([]string{"ingress", "alb", "main", "default", "public", "external"}, name) {
-		name = ing.Namespace
-	}
-	if taken[name] {
-		name = ing.Namespace + "-" + name
-	}
-	for base, n := name, 2; taken[name]; n++ {
-		name = fmt.Sprintf("%s-%d", base, n)
-	}
-	taken[name] = true
-	return name
-}
-
-// looksLikeAPI guesses from words in the names, labels and hosts.
-func looksLikeAPI(ing *networkingv1.Ingress) bool {
-	words := []string{ing.Name}
-	for _, k := range []string{"app.kubernetes.io/name", "app.kubernetes.io/component", "app", "k8s-app", "tier"} {
-		words = append(words, ing.Labels[k])
-	}
-	words = append(words, hostsOf(ing)...)
-	isSeparator := func(r rune) bool { return strings.ContainsRune("-_./", r) }
-	for _, w := range words {
-		for _, token := range strings.FieldsFunc(strings.ToLower(w), isSeparator) {
-			switch token {
-			case "api", "apis", "gateway", "graphql", "grpc", "bff", "webhook", "webhooks":
-				return true
-			}
-		}
-	}
-	return false
+// shortName is the name of an Ingress without what says that it is one.
+func shortName(ing *networkingv1.Ingress) string {
+	return strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(ing.Name, "-ingress"), "-ing"), "ingress-")
 }
 
 // healthURLs are made from the health check's path, where the Ingress names

@@ -14,9 +14,7 @@ package kube
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
@@ -109,13 +107,4 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	c.ruleQuota = cfg.RuleQuota
 	c.page = pageServer{cfg.PageService, cmp.Or(cfg.PagePort, pageapi.DefaultPort)}
 	return c, nil
-}
-
-// splitKey splits "namespace/name".
-func splitKey(key string) (namespace, name string, err error) {
-	namespace, name, ok := strings.Cut(key, "/")
-	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return "", "", errors.New("write it as namespace/name, for example shop/web")
-	}
-	return namespace, name, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
@@ -45,7 +46,7 @@ type entrance struct {
 }
 
 func openEntrance(c *conn, name string, o Options) (driver.Entrance, error) {
-	namespace, ingress, err := splitKey(name)
+	namespace, ingress, err := kubeobject.SplitKey(name)
 	if err != nil {
 		return nil, &fault.Fault{Code: fault.Invalid, Summary: "malformed entrance name",
 			Detail: fmt.Sprintf("%s %q: %v.", KindIngress, name, err), Err: err}
@@ -109,11 +110,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 		return nil, err
 	}
 	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn, Rules: e.conn.ruleQuota}
-	owner, guessed := ownerOf(ing)
-	if owner != nil {
-		owner.Guessed = guessed
-	}
-	r.owner = owner
+	r.owner = kubeobject.OwnerOf(ing, "Ingress")
 	if r.pages, err = e.readPages(ctx, r.members); err != nil {
 		return nil, err
 	}
@@ -121,12 +118,12 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	front = r.pages.shownOn(front)
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, "ingress", e.name),
-		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: owner, PageLimit: lbc.MaxBody, LargePages: e.pageServer().known(), Seen: r,
+		Hosts:  hostsOf(ing), URLs: urls(ing, r, front), Front: front, Owner: r.owner, PageLimit: lbc.MaxBody, LargePages: e.pageServer().known(), Seen: r,
 	}
 	if e.options.Strategy == StrategyBackend {
 		s.PageLimit = 0
 	}
-	s.Notes, err = e.notes(ctx, r, s, problems, guessed)
+	s.Notes, err = e.notes(ctx, r, s, problems)
 	return s, err
 }
 

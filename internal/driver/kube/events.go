@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // A report is what the controller last said of an Ingress.
@@ -49,7 +50,7 @@ const fewKeys = 2
 func spokesmen(own string, members []string) []string {
 	keys := []string{own}
 	for _, m := range members {
-		if _, name, _ := splitKey(m); m != own && !strings.HasPrefix(name, lbc.OursPrefix) {
+		if _, name, _ := kubeobject.SplitKey(m); m != own && !strings.HasPrefix(name, lbc.OursPrefix) {
 			return append(keys, m)
 		}
 	}
@@ -64,7 +65,7 @@ func (c *conn) reports(ctx context.Context, keys []string) (reports, error) {
 	type query struct{ namespace, fields string }
 	var queries []query
 	for _, key := range keys {
-		namespace, name, err := splitKey(key)
+		namespace, name, err := kubeobject.SplitKey(key)
 		if err != nil {
 			return nil, fmt.Errorf("ingress %q: %w", key, err)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // A Fields is the state of some fields of an object: each by its path with
@@ -149,10 +150,10 @@ func (f *fields) Apply(ctx context.Context, from, to *Fields) error {
 	switch {
 	case to == nil:
 		return fmt.Errorf("%s: noren does not delete it; its receipt is not one of this action", f.name())
-	case same(now, to):
+	case kubeobject.Same(now, to):
 		return f.write(ctx, u, now, to, true)
-	case now == nil || !same(now, from):
-		return drifted(f.name(), from, now)
+	case now == nil || !kubeobject.Same(now, from):
+		return kubeobject.Drifted(f.name(), from, now)
 	}
 	return f.write(ctx, u, now, to, false)
 }
@@ -193,11 +194,11 @@ func (f *fields) moveMark(p *kubeclient.Patch, u *unstructured.Unstructured, to 
 		return false, nil
 	}
 	annotations := u.GetAnnotations()
-	old := lookUp(annotations, MarkAnnotation)
-	mine := old != nil && sameReceipt(*old, f.mark.Receipt)
-	at := kubeclient.Annotation(MarkAnnotation)
+	old := lookUp(annotations, kubeclient.MarkAnnotation)
+	mine := old != nil && kubeobject.SameReceipt(*old, f.mark.Receipt)
+	at := kubeclient.Annotation(kubeclient.MarkAnnotation)
 	var before Fields
-	undoing := json.Unmarshal(f.mark.Receipt.From.Fields, &before) == nil && same(&before, to)
+	undoing := json.Unmarshal(f.mark.Receipt.From.Fields, &before) == nil && kubeobject.Same(&before, to)
 	switch {
 	case undoing && mine:
 		p.Test(at, *old).Remove(at)
@@ -205,7 +206,7 @@ func (f *fields) moveMark(p *kubeclient.Patch, u *unstructured.Unstructured, to 
 	case undoing || there:
 		return false, nil
 	case old != nil && !mine:
-		return false, occupied(f.name())
+		return false, kubeobject.Occupied(f.name())
 	}
 	text, err := f.mark.Text()
 	if err != nil {
@@ -243,7 +244,7 @@ func (f *fields) moveField(p *kubeclient.Patch, u *unstructured.Unstructured, pa
 	p.Add(at, to)
 }
 
-func sameJSON(a, b json.RawMessage) bool { return same(&a, &b) }
+func sameJSON(a, b json.RawMessage) bool { return kubeobject.Same(&a, &b) }
 
 // split splits a path at its dots. The key of an annotation, which has dots of
 // its own, is the whole rest.

@@ -2,32 +2,16 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
-// MarkAnnotation holds noren's mark on an Ingress, as action.Mark.Text writes it.
-const MarkAnnotation = kubeclient.MarkAnnotation
-
-// ManagedBy labels the objects that noren creates.
-// Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
-const ManagedBy = "app.kubernetes.io/managed-by"
-
-// takesAway tells whether to reach a state is to take the mark's change back:
-// then the mark goes, too.
-func takesAway[F any](m action.Mark, to *F) bool {
-	var from F
-	return !m.Receipt.From.IsZero() && json.Unmarshal(m.Receipt.From.Fields, &from) == nil && same(&from, to)
-}
-
 // createdByUs tells whether noren created an Ingress.
-func createdByUs(ing *networkingv1.Ingress) bool {
-	return ing.Labels[ManagedBy] == kubeclient.FieldManager
-}
+func createdByUs(ing *networkingv1.Ingress) bool { return kubeobject.CreatedByUs(ing) }
 
 // Fits tells whether a new Ingress could carry the mark.
 func (o *overlay) Fits(_ context.Context, m action.Mark) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // OverlayParams are one further Ingress that noren puts into a group.
@@ -100,8 +101,8 @@ func (o *overlay) wanted() *Overlay {
 }
 
 func (o *overlay) Propose(from *Overlay) (*Overlay, error) {
-	if from != nil && !same(from, o.wanted()) {
-		return nil, occupied(o.name())
+	if from != nil && !kubeobject.Same(from, o.wanted()) {
+		return nil, kubeobject.Occupied(o.name())
 	}
 	return o.wanted(), nil
 }
@@ -116,10 +117,10 @@ func (o *overlay) Apply(ctx context.Context, from, to *Overlay) error {
 		now = o.stateOf(ing)
 	}
 	switch {
-	case same(now, to):
+	case kubeobject.Same(now, to):
 		return nil
-	case !same(now, from):
-		return drifted(o.name(), from, now)
+	case !kubeobject.Same(now, from):
+		return kubeobject.Drifted(o.name(), from, now)
 	case to == nil:
 		return o.remove(ctx, ing)
 	case from == nil:
@@ -137,11 +138,11 @@ func (o *overlay) Apply(ctx context.Context, from, to *Overlay) error {
 // server refuses unless it is exactly the object that was read: whatever else
 // was written meanwhile, the next try reads it.
 func (o *overlay) change(ctx context.Context, ing *networkingv1.Ingress, from, to *Overlay) error {
-	if !same(&Overlay{Labels: from.Labels, Spec: from.Spec}, &Overlay{Labels: to.Labels, Spec: to.Spec}) {
+	if !kubeobject.Same(&Overlay{Labels: from.Labels, Spec: from.Spec}, &Overlay{Labels: to.Labels, Spec: to.Spec}) {
 		return fmt.Errorf("%s: only the annotations of an overlay are changed in place; make a new plan", o.name())
 	}
 	annotations := maps.Clone(to.Annotations)
-	if o.mark != nil && !takesAway(*o.mark, to) {
+	if o.mark != nil && !kubeobject.TakesAway(*o.mark, to) {
 		raw, err := o.mark.Text()
 		if err != nil {
 			return err
@@ -149,14 +150,14 @@ func (o *overlay) change(ctx context.Context, ing *networkingv1.Ingress, from, t
 		if annotations == nil {
 			annotations = map[string]string{}
 		}
-		annotations[MarkAnnotation] = raw
+		annotations[kubeclient.MarkAnnotation] = raw
 	}
 	p := &kubeclient.Patch{}
 	p.Test("/metadata/uid", ing.UID).Test("/metadata/resourceVersion", ing.ResourceVersion)
 	keys := map[string]string{}
 	maps.Copy(keys, annotations)
 	maps.Copy(keys, from.Annotations)
-	keys[MarkAnnotation] = ""
+	keys[kubeclient.MarkAnnotation] = ""
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		move(p, kubeclient.Annotation(key), lookUp(ing.Annotations, key), lookUp(annotations, key))
 	}
@@ -183,7 +184,7 @@ func (o *overlay) create(ctx context.Context, to *Overlay) error {
 		if ing.Annotations == nil {
 			ing.Annotations = map[string]string{}
 		}
-		ing.Annotations[MarkAnnotation] = raw
+		ing.Annotations[kubeclient.MarkAnnotation] = raw
 	}
 	_, err := o.conn.client.Typed.NetworkingV1().Ingresses(o.p.Namespace).
 		Create(ctx, ing, metav1.CreateOptions{FieldManager: kubeclient.FieldManager})
@@ -259,7 +260,7 @@ func (o *overlay) Describe(from, to *Overlay) action.Description {
 		d.Line = "create " + o.name()
 	case from != nil && to == nil:
 		d.Line = "delete " + o.name()
-	case !same(from, to):
+	case !kubeobject.Same(from, to):
 		d.Line = "renew the page on " + o.name()
 	default:
 		d.Line = "leave " + o.name() + " as it is"

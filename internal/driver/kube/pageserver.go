@@ -18,6 +18,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/plainingress"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -172,7 +173,7 @@ func (p pages) with(namespace string, page pageapi.Page) pages {
 
 // shown is what the page server answers, nil where a backend is none.
 func (p pages) shown(namespace string, b networkingv1.IngressBackend, host, path string) *edge.Response {
-	if ours := p.server.backend(); !p.server.known() || !same(&b, &ours) {
+	if ours := p.server.backend(); !p.server.known() || !kubeobject.Same(&b, &ours) {
 		return nil
 	}
 	return p.answer(namespace, host, path)

@@ -19,6 +19,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // PatchParams are what noren adds to an Ingress of the user's: annotations
@@ -130,8 +131,8 @@ func (c *patch) Propose(from *Patched) (*Patched, error) {
 	case from == nil:
 		return nil, &fault.Fault{Code: fault.NotFound, Summary: "ingress does not exist",
 			Detail: fmt.Sprintf("There is no %s in environment %s.", c.name(), c.conn.env.Name)}
-	case !same(from, wanted) && !same(from, &Patched{}):
-		return nil, occupied(c.name())
+	case !kubeobject.Same(from, wanted) && !kubeobject.Same(from, &Patched{}):
+		return nil, kubeobject.Occupied(c.name())
 	}
 	return wanted, nil
 }
@@ -146,10 +147,10 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 		now = c.stateOf(ing)
 	}
 	switch {
-	case same(now, to):
+	case kubeobject.Same(now, to):
 		return c.tidy(ctx, ing, to)
-	case now == nil || !same(now, from):
-		return drifted(c.name(), from, now)
+	case now == nil || !kubeobject.Same(now, from):
+		return kubeobject.Drifted(c.name(), from, now)
 	case to == nil:
 		return fmt.Errorf("%s: noren does not delete it; its receipt is not one of this action", c.name())
 	}
@@ -166,25 +167,18 @@ func (c *patch) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Patched
 	if ing == nil || c.mark == nil || rulesIn(to) > 0 {
 		return nil
 	}
-	raw := lookUp(ing.Annotations, MarkAnnotation)
-	if raw == nil || !sameReceipt(*raw, c.mark.Receipt) {
+	raw := lookUp(ing.Annotations, kubeclient.MarkAnnotation)
+	if raw == nil || !kubeobject.SameReceipt(*raw, c.mark.Receipt) {
 		return nil
 	}
 	p := &kubeclient.Patch{}
 	p.Test("/metadata/uid", ing.UID)
-	move(p, kubeclient.Annotation(MarkAnnotation), raw, nil)
+	move(p, kubeclient.Annotation(kubeclient.MarkAnnotation), raw, nil)
 	body, err := p.JSON()
 	if err != nil {
 		return err
 	}
 	return c.write(ctx, body)
-}
-
-// sameReceipt tells whether a mark as it stands on a target is that of the
-// receipt's step.
-func sameReceipt(raw string, r action.Receipt) bool {
-	left, _ := action.ParseMark(raw) // of one that was edited, what can be read
-	return left.Receipt.Run == r.Run && left.Receipt.Step == r.Step
 }
 
 func (c *patch) write(ctx context.Context, body []byte) error {
@@ -217,7 +211,7 @@ func (c *patch) operations(ing *networkingv1.Ingress, to *Patched) ([]byte, erro
 		p.Test("/metadata/annotations", nil).Add("/metadata/annotations", map[string]string{})
 	}
 	keys := maps.Clone(c.p.Annotations)
-	keys[MarkAnnotation] = ""
+	keys[kubeclient.MarkAnnotation] = ""
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		move(p, kubeclient.Annotation(key), lookUp(ing.Annotations, key), lookUp(annotations, key))
 	}
@@ -231,12 +225,12 @@ func (c *patch) annotationsOf(to *Patched) (map[string]string, error) {
 	if out == nil {
 		out = map[string]string{}
 	}
-	if len(to.Rules) > 0 && c.mark != nil && !takesAway(*c.mark, to) {
+	if len(to.Rules) > 0 && c.mark != nil && !kubeobject.TakesAway(*c.mark, to) {
 		raw, err := c.mark.Text()
 		if err != nil {
 			return nil, err
 		}
-		out[MarkAnnotation] = raw
+		out[kubeclient.MarkAnnotation] = raw
 	}
 	return out, nil
 }
@@ -271,7 +265,7 @@ func move(p *kubeclient.Patch, path string, from, to *string) {
 // place, last first, and inserts those of the state to at the head. Where they
 // are the same, the page alone is renewed, and they stay where they are.
 func (c *patch) moveRules(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Patched) {
-	if same(&Patched{Rules: c.stateOf(ing).Rules}, &Patched{Rules: to.Rules}) {
+	if kubeobject.Same(&Patched{Rules: c.stateOf(ing).Rules}, &Patched{Rules: to.Rules}) {
 		return
 	}
 	for i, r := range slices.Backward(ing.Spec.Rules) {
@@ -330,7 +324,7 @@ func (c *patch) Describe(from, to *Patched) action.Description {
 		}
 	case gone > put:
 		d.Line = "take noren's rules out of " + c.name()
-	case !same(from, to):
+	case !kubeobject.Same(from, to):
 		d.Line = "renew the page on " + c.name()
 	default:
 		d.Line = "leave " + c.name() + " as it is"

@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/plainingress"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -39,20 +40,16 @@ func (e *entrance) surveyPlain(ctx context.Context, ing *networkingv1.Ingress, a
 			r.members = append(r.members, m)
 		}
 	}
-	owner, guessed := ownerOf(ing)
-	if owner != nil {
-		owner.Guessed = guessed
-	}
-	r.owner = owner
+	r.owner = kubeobject.OwnerOf(ing, "Ingress")
 	var err error
 	if r.pages, err = e.readPages(ctx, r.members); err != nil {
 		return nil, err
 	}
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, "ingress", e.name), Hosts: plainHosts(ing), URLs: plainURLs(ing, allPaths(ing, nil)),
-		Front: plainingress.Build(r.members, r.pages.shown), Owner: owner, Seen: r,
+		Front: plainingress.Build(r.members, r.pages.shown), Owner: r.owner, Seen: r,
 	}
-	s.Notes = e.plainNotes(r, s, guessed)
+	s.Notes = e.plainNotes(r, s)
 	return s, nil
 }
 
@@ -147,7 +144,7 @@ func (e *entrance) closePlain(r *plainReading, c edge.Closing) (*driver.Proposal
 	server := e.pageServer()
 	c.Page.Mark = c.Mark
 	shown := pageapi.Page{Hosts: hostsOfPaths(paths), Paths: pathsOfPage(paths), Response: c.Page}
-	page, err := kubepage.NewParams(e.namespace, objectName(e.name, overlayPage), shown)
+	page, err := kubepage.NewParams(e.namespace, kubeobject.Name(e.name, overlayPage), shown)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 )
 
@@ -240,7 +241,7 @@ func TestALoadBalancersRulesLeadToThePageServer(t *testing.T) {
 			if d := see(p.Front, visitors()[0], "http://shop.example.com/"); d.Action.Response == nil || d.Action.Response.Mark != testMark || d.Action.Response.Body != c.page.Body {
 				t.Errorf("customers would see %s by %s", d.Action, d.Rule)
 			}
-			text, err := jsonText(p.Calls)
+			text, err := kubeobject.JSON(p.Calls)
 			must(t, err)
 			if led := strings.Contains(text, e.pageServer().service+`\"`); c.served && !led {
 				t.Errorf("no rule leads to the page server: %s", text)

@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // render writes pieces as annotations and rules of an Ingress, one rule for
@@ -54,13 +55,13 @@ type actionNames struct {
 }
 
 func (a actionNames) of(p piece, annotations map[string]string) (string, error) {
-	action, err := jsonText(p.action)
+	action, err := kubeobject.JSON(p.action)
 	if err != nil {
 		return "", err
 	}
 	conditions := ""
 	if len(p.conditions) > 0 {
-		if conditions, err = jsonText(p.conditions); err != nil {
+		if conditions, err = kubeobject.JSON(p.conditions); err != nil {
 			return "", err
 		}
 	}

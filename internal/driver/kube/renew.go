@@ -9,6 +9,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // Renew implements driver.TypedRenewer.
@@ -34,7 +35,7 @@ func renewed(annotations map[string]string, page edge.Response, marks []string) 
 	if err := checkPage(page); err != nil {
 		return nil, err
 	}
-	fresh, err := jsonText(pageAction(page))
+	fresh, err := kubeobject.JSON(pageAction(page))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // laterPage is the page of the same closing with another end.
@@ -57,7 +58,7 @@ func TestOverlayRenewedKeepsTheContract(t *testing.T) {
 		annotations, rules := pagePieces(t, "shop.example.com")
 		annotations[lbc.GroupName], annotations[lbc.GroupOrder] = "shared", "-1"
 		class, name := "alb", "noren-web-closed"
-		o, err := openOverlay(c, OverlayParams{Namespace: namespace, Name: name, Labels: map[string]string{ManagedBy: "noren"},
+		o, err := openOverlay(c, OverlayParams{Namespace: namespace, Name: name, Labels: map[string]string{kubeobject.ManagedBy: "noren"},
 			Annotations: annotations, Spec: networkingv1.IngressSpec{IngressClassName: &class, Rules: rules}})
 		must(t, err)
 		closeFirst(t, driver.Bare(o).Change)
@@ -103,7 +104,7 @@ func TestPatchRenewedKeepsTheContract(t *testing.T) {
 func TestRenewTouchesPagesOnly(t *testing.T) {
 	t.Parallel()
 	text := func(body string) string {
-		a, err := jsonText(pageAction(edge.Response{Status: 503, ContentType: "text/html", Body: body}))
+		a, err := kubeobject.JSON(pageAction(edge.Response{Status: 503, ContentType: "text/html", Body: body}))
 		must(t, err)
 		return a
 	}

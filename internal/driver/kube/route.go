@@ -16,6 +16,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/plainingress"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // RouteParams say which paths of an Ingress are to lead to another Service of
@@ -168,7 +169,7 @@ func (c *route) Propose(from *Routed) (*Routed, error) {
 	for _, p := range from.Paths {
 		next := RoutedPath{Path: p.Path}
 		for _, b := range p.Backends {
-			if same(&b, &ours) {
+			if kubeobject.Same(&b, &ours) {
 				led++
 			}
 			next.Backends = append(next.Backends, ours)
@@ -179,8 +180,8 @@ func (c *route) Propose(from *Routed) (*Routed, error) {
 		}
 		to.Paths = append(to.Paths, next)
 	}
-	if led > 0 && !same(from, to) {
-		return nil, occupied(c.name())
+	if led > 0 && !kubeobject.Same(from, to) {
+		return nil, kubeobject.Occupied(c.name())
 	}
 	return to, nil
 }
@@ -198,7 +199,7 @@ func alike(now, state *Routed) bool {
 	}
 	for _, p := range now.Paths {
 		wanted := RoutedPath{p.Path, want[p.Path]}
-		if len(p.Backends) > 0 && !same(&p, &wanted) {
+		if len(p.Backends) > 0 && !kubeobject.Same(&p, &wanted) {
 			return false
 		}
 	}
@@ -218,7 +219,7 @@ func (c *route) Apply(ctx context.Context, from, to *Routed) error {
 	case now != nil && alike(now, to):
 		return c.tidy(ctx, ing, to)
 	case now == nil || !alike(now, from):
-		return drifted(c.name(), from, now)
+		return kubeobject.Drifted(c.name(), from, now)
 	case to == nil:
 		return fmt.Errorf("%s: noren does not delete it; its receipt is not one of this action", c.name())
 	}
@@ -237,7 +238,7 @@ func (c *route) Apply(ctx context.Context, from, to *Routed) error {
 func (c *route) move(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Routed) {
 	for _, want := range to.Paths {
 		for i, at := range spots(ing, want.Path) {
-			if i >= len(want.Backends) || same(&at.backend, &want.Backends[i]) {
+			if i >= len(want.Backends) || kubeobject.Same(&at.backend, &want.Backends[i]) {
 				continue
 			}
 			if at.rule >= 0 {
@@ -260,7 +261,7 @@ func (c *route) led(s *Routed) bool {
 	}
 	for _, p := range s.Paths {
 		for _, b := range p.Backends {
-			if same(&b, &ours) {
+			if kubeobject.Same(&b, &ours) {
 				return true
 			}
 		}
@@ -272,11 +273,11 @@ func (c *route) led(s *Routed) bool {
 // it away otherwise.
 func (c *route) markAs(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Routed) error {
 	var wanted *string
-	raw := lookUp(ing.Annotations, MarkAnnotation)
+	raw := lookUp(ing.Annotations, kubeclient.MarkAnnotation)
 	foreign := raw != nil && c.mark != nil && foreignMark(*raw, c.mark.Receipt)
 	switch {
 	case foreign && c.led(to):
-		return occupied(c.name())
+		return kubeobject.Occupied(c.name())
 	case foreign: // another run's, for other paths
 		return nil
 	}
@@ -293,7 +294,7 @@ func (c *route) markAs(p *kubeclient.Patch, ing *networkingv1.Ingress, to *Route
 		}
 		p.Test("/metadata/annotations", nil).Add("/metadata/annotations", map[string]string{})
 	}
-	move(p, kubeclient.Annotation(MarkAnnotation), raw, wanted)
+	move(p, kubeclient.Annotation(kubeclient.MarkAnnotation), raw, wanted)
 	return nil
 }
 
@@ -307,13 +308,13 @@ func foreignMark(raw string, r action.Receipt) bool {
 // tidy takes this run's mark away where somebody else led the paths back by
 // hand and left it.
 func (c *route) tidy(ctx context.Context, ing *networkingv1.Ingress, to *Routed) error {
-	raw := lookUp(ing.Annotations, MarkAnnotation)
-	if c.mark == nil || c.led(to) || raw == nil || !sameReceipt(*raw, c.mark.Receipt) {
+	raw := lookUp(ing.Annotations, kubeclient.MarkAnnotation)
+	if c.mark == nil || c.led(to) || raw == nil || !kubeobject.SameReceipt(*raw, c.mark.Receipt) {
 		return nil
 	}
 	p := &kubeclient.Patch{}
 	p.Test("/metadata/uid", ing.UID)
-	move(p, kubeclient.Annotation(MarkAnnotation), raw, nil)
+	move(p, kubeclient.Annotation(kubeclient.MarkAnnotation), raw, nil)
 	return c.write(ctx, p)
 }
 

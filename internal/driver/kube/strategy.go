@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // strategy chooses how to close, and returns the proposal with its calls and
@@ -88,7 +89,7 @@ const (
 // othersThan leaves out overlays of an earlier closing of the same Ingress:
 // the new ones have their names.
 func othersThan(members []*networkingv1.Ingress, ingress, namespace string) []*networkingv1.Ingress {
-	own := []string{objectName(ingress, overlayProbe), objectName(ingress, overlayThrough), objectName(ingress, overlayClosed)}
+	own := []string{kubeobject.Name(ingress, overlayProbe), kubeobject.Name(ingress, overlayThrough), kubeobject.Name(ingress, overlayClosed)}
 	return slices.DeleteFunc(slices.Clone(members), func(m *networkingv1.Ingress) bool {
 		return createdByUs(m) && m.Namespace == namespace && slices.Contains(own, m.Name)
 	})
@@ -159,8 +160,8 @@ func (e *entrance) overlayOf(r *reading, part string, order int, pieces []piece,
 		annotations[lbc.CertificateARN] = strings.Join(arns, ",")
 	}
 	o := OverlayParams{
-		Namespace: e.namespace, Name: objectName(e.name, part),
-		Labels:      map[string]string{ManagedBy: kubeclient.FieldManager},
+		Namespace: e.namespace, Name: kubeobject.Name(e.name, part),
+		Labels:      map[string]string{kubeobject.ManagedBy: kubeclient.FieldManager},
 		Annotations: annotations,
 		Spec:        networkingv1.IngressSpec{IngressClassName: className(r), TLS: tls, Rules: rules},
 	}
@@ -332,7 +333,7 @@ func (e *entrance) patchProposal(r *reading, cur curtain, why string) (*driver.P
 		Strategy: StrategyPatch, Why: why, EditsOwned: true,
 		Calls: []driver.Call{{Action: ActionPatch, Params: params}},
 	}
-	for _, editor := range editors(r.ing) {
+	for _, editor := range kubeobject.Editors(r.ing) {
 		p.Notes = append(p.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("Ingress %s is also written by %s, which would take the page away at its next run: pause it meanwhile.", e.key(), editor)})
 	}
 	return p, after, nil

@@ -17,6 +17,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 )
 
@@ -32,8 +33,8 @@ func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 		if ing.DeletionTimestamp != nil {
 			continue
 		}
-		if text, marked := ing.Annotations[MarkAnnotation]; marked {
-			found.Marks = append(found.Marks, driver.ReadMark(c.target(ing.Namespace, "ingress", ing.Name), text))
+		if m, marked := kubeobject.MarkOn(ing, c.target(ing.Namespace, "ingress", ing.Name)); marked {
+			found.Marks = append(found.Marks, m)
 		} else if u, closed := unmarked(ing); closed {
 			u.Target = c.target(ing.Namespace, "ingress", ing.Name)
 			found.Unmarked = append(found.Unmarked, u)
@@ -54,7 +55,7 @@ func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 // itself.
 func unmarked(ing *networkingv1.Ingress) (driver.Unmarked, bool) {
 	name := "ingress " + lbc.Key(ing)
-	u := driver.Unmarked{Advice: []string{kubectlShow(name)}}
+	u := driver.Unmarked{Advice: []string{kubeobject.Show(name)}}
 	u.By, u.Since = lastWriter(ing)
 	pages := pagesIn(ing)
 	ours := slices.ContainsFunc(pages, func(p string) bool { return strings.HasPrefix(p, lbc.OursPrefix) })

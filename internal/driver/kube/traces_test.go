@@ -12,6 +12,8 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // marked puts an overlay with a mark into the scene's namespace.
@@ -19,7 +21,7 @@ func marked(t *testing.T, s scene) (target string) {
 	t.Helper()
 	_, rules := pagePieces(t, "shop.example.com")
 	class := "alb"
-	o, err := openOverlay(s.conn, OverlayParams{Namespace: s.namespace, Name: "noren-web-closed", Labels: map[string]string{ManagedBy: "noren"},
+	o, err := openOverlay(s.conn, OverlayParams{Namespace: s.namespace, Name: "noren-web-closed", Labels: map[string]string{kubeobject.ManagedBy: "noren"},
 		Spec: networkingv1.IngressSpec{IngressClassName: &class, Rules: rules}})
 	must(t, err)
 	in := driver.Bare(o)
@@ -54,6 +56,7 @@ func (s scene) here(t *testing.T) (marks []driver.FoundMark, unmarked []driver.U
 	t.Helper()
 	found, err := findTraces(t.Context(), s.conn)
 	must(t, err)
+	// Pages and workloads of other tests may be there as well.
 	if len(found.Seen) == 0 || found.Seen[0].Kind != "Ingresses" || found.Seen[0].Count == 0 {
 		t.Errorf("seen %+v", found.Seen)
 	}
@@ -77,15 +80,15 @@ func TestTracesOfMarks(t *testing.T) {
 	if len(marks) != 1 || len(unmarked) != 0 || marks[0].On != target || marks[0].Wrong != "" || marks[0].Mark.Receipt.Run != "run-1" || marks[0].Mark.Actor != "me@here" {
 		t.Fatalf("marks %+v, unmarked %+v", marks, unmarked)
 	}
-	annotate(t, s, "noren-web-closed", MarkAnnotation, func(m string) string { return strings.Replace(m, "me@here", "you@there", 1) })
+	annotate(t, s, "noren-web-closed", kubeclient.MarkAnnotation, func(m string) string { return strings.Replace(m, "me@here", "you@there", 1) })
 	if marks, _ := s.here(t); len(marks) != 1 || !strings.Contains(marks[0].Wrong, "changed by hand") || marks[0].Mark.Receipt.Run != "run-1" {
 		t.Errorf("an edited mark: %+v", marks)
 	}
-	annotate(t, s, "noren-web-closed", MarkAnnotation, func(m string) string { return m[:len(m)/2] })
+	annotate(t, s, "noren-web-closed", kubeclient.MarkAnnotation, func(m string) string { return m[:len(m)/2] })
 	if marks, _ := s.here(t); len(marks) != 1 || !strings.Contains(marks[0].Wrong, "broken off") {
 		t.Errorf("a truncated mark: %+v", marks)
 	}
-	annotate(t, s, "noren-web-closed", MarkAnnotation, func(string) string { return "" })
+	annotate(t, s, "noren-web-closed", kubeclient.MarkAnnotation, func(string) string { return "" })
 	if marks, unmarked := s.here(t); len(marks) != 0 || len(unmarked) != 1 || !unmarked[0].Ours || !strings.Contains(unmarked[0].Advice[1], "delete ingress noren-web-closed") {
 		t.Errorf("without its mark: %+v %+v", marks, unmarked)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // WorkloadOptions choose how a workload rests.
@@ -61,7 +62,7 @@ func openCronJob(c *conn, name string, _ NoOptions) (driver.Workload, error) {
 
 // workloadKey splits the name that the catalog gives.
 func workloadKey(kind, key string) (namespace string, o object, err error) {
-	namespace, name, err := splitKey(key)
+	namespace, name, err := kubeobject.SplitKey(key)
 	if err != nil {
 		err = &fault.Fault{Code: fault.Invalid, Summary: "malformed workload name", Detail: fmt.Sprintf("%s/%s %q: %v.", Name, kind, key, err), Err: err}
 	}
@@ -171,11 +172,7 @@ func scaledByKEDA(h autoscalingv2.HorizontalPodAutoscaler) bool {
 
 // restingOwner is who would revert a change of the object.
 func restingOwner(u *unstructured.Unstructured, word string) *driver.Owner {
-	owner, guessed := ownerOfObject(u, kindWord(word))
-	if owner != nil {
-		owner.Guessed = guessed
-	}
-	return owner
+	return kubeobject.OwnerOf(u, kindWord(word))
 }
 
 // kindWord is the kind of an object as the API writes it.

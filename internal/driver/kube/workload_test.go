@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/action/actiontest"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/testkube"
 )
 
@@ -112,7 +113,7 @@ func fieldTarget(t testing.TB, k fieldCase) actiontest.Target {
 	return actiontest.Target{
 		Name: f.name(), Change: in.Change, Marked: in.Marker.Marked,
 		Mark: func(t testing.TB) *action.Mark {
-			raw, ok := get(t).GetAnnotations()[MarkAnnotation]
+			raw, ok := get(t).GetAnnotations()[kubeclient.MarkAnnotation]
 			if !ok {
 				return nil
 			}
@@ -127,7 +128,7 @@ func fieldTarget(t testing.TB, k fieldCase) actiontest.Target {
 				unstructured.RemoveNestedField(u.Object, split(path)...)
 			}
 			for _, own := range [][]string{{"metadata", "resourceVersion"}, {"metadata", "generation"}, {"metadata", "managedFields"}, {"status"},
-				{"metadata", "annotations", MarkAnnotation}} {
+				{"metadata", "annotations", kubeclient.MarkAnnotation}} {
 				unstructured.RemoveNestedField(u.Object, own...)
 			}
 			if len(u.GetAnnotations()) == 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // markable are the resources besides Ingresses that noren leaves marks on.
@@ -29,8 +30,8 @@ func workloadTraces(ctx context.Context, c *conn, found *driver.Traces) error {
 		n := 0
 		err := c.eachObject(ctx, r, func(u *unstructured.Unstructured) {
 			n++
-			if text, marked := u.GetAnnotations()[MarkAnnotation]; marked && u.GetDeletionTimestamp() == nil {
-				found.Marks = append(found.Marks, driver.ReadMark(c.target(u.GetNamespace(), r.word, u.GetName()), text))
+			if m, marked := kubeobject.MarkOn(u, c.target(u.GetNamespace(), r.word, u.GetName())); marked {
+				found.Marks = append(found.Marks, m)
 			}
 		})
 		switch {

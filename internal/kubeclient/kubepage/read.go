@@ -3,12 +3,14 @@ package kubepage
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/page"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -43,19 +45,34 @@ func parse(cm *corev1.ConfigMap) (pageapi.Page, error) {
 	return p, nil
 }
 
-// Traces adds the marks on all pages.
+// Traces adds the marks on the pages that the driver of target put there. One
+// that does not say whose it is may be anybody's.
 func Traces(ctx context.Context, client *kubeclient.Client, target func(namespace, kind, name string) string, found *driver.Traces) error {
 	list, err := client.Typed.CoreV1().ConfigMaps(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: Selector})
 	if err != nil {
 		return kubeclient.Classify(err, "list the pages of all namespaces")
 	}
-	if len(list.Items) > 0 {
-		found.Seen = append(found.Seen, driver.Seen{Kind: "pages", Count: len(list.Items)})
-	}
-	for _, cm := range list.Items {
-		if text, ok := cm.Annotations[MarkAnnotation]; ok && cm.DeletionTimestamp == nil {
-			found.Marks = append(found.Marks, driver.ReadMark(target(cm.Namespace, "configmap", cm.Name), text))
+	own := 0
+	for i := range list.Items {
+		cm := &list.Items[i]
+		on := target(cm.Namespace, "configmap", cm.Name)
+		m, marked := kubeobject.MarkOn(cm, on)
+		if by := m.Mark.Receipt.Target; by != "" && system(by) != system(on) {
+			continue
+		}
+		own++
+		if marked {
+			found.Marks = append(found.Marks, m)
 		}
 	}
+	if own > 0 {
+		found.Seen = append(found.Seen, driver.Seen{Kind: "pages", Count: own})
+	}
 	return nil
+}
+
+// system is the driver's name, with which a target begins.
+func system(target string) string {
+	name, _, _ := strings.Cut(target, ":")
+	return name
 }
