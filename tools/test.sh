@@ -22,7 +22,7 @@ trap 'rm -rf "$(dirname "$failed")"' EXIT
 
 # gotest prints go test's events. When a test fails the next packages are tested
 # all the same; the file $failed says that one did.
-gotest() { go test -json -timeout 25m "$@" || touch "$failed"; }
+gotest() { go test -json -timeout 45m "$@" || touch "$failed"; }
 
 events() {
   local racy calm

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/report"
 )
 
@@ -21,7 +22,11 @@ func (h Human) History(rows []report.Row, now time.Time) {
 			line += "  " + closedFor(r, now)
 		}
 		if r.Closing != "" {
-			line += "  " + faint("took back "+r.Closing)
+			word := "took back "
+			if r.Kind == string(plan.Extend) {
+				word = "of "
+			}
+			line += "  " + faint(word+r.Closing)
 		}
 		h.print("    %s\n", line)
 		if r.Reason != "" {
