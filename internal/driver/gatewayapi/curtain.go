@@ -1,7 +1,6 @@
 package gatewayapi
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,15 +40,6 @@ type curtain struct {
 }
 
 func (c curtain) all() []map[string]any { return slices.Concat(c.probe, c.through, c.closed) }
-
-// A cut is a match that the page takes: one of the user's, or a part of one.
-type cut struct {
-	rule  int
-	match map[string]any
-	m     gw.Match
-	place place
-	regex bool
-}
 
 // A drawing is a curtain in the making.
 type drawing struct {
@@ -105,172 +95,6 @@ func (d *drawing) nothing() error {
 	return invalid("route serves nothing to close", "No rule of the route takes a request that would be closed.")
 }
 
-// every is each match of the user's rules.
-func (d *drawing) every() []cut {
-	var out []cut
-	for i, rule := range d.rules {
-		list, _ := rule["matches"].([]any)
-		if len(list) == 0 {
-			list = []any{map[string]any{"path": place{}.match()}}
-		}
-		for _, item := range list {
-			match, _ := item.(map[string]any)
-			var m gw.Match
-			_ = convert(match, &m) // it was read as part of the route before
-			p, ok := placeOf(m)
-			out = append(out, cut{rule: i, match: match, m: m, place: p, regex: !ok})
-		}
-	}
-	return out
-}
-
-// cuts are the matches that the page takes in the mode asked for.
-func (d *drawing) cuts() ([]cut, error) {
-	all := d.every()
-	switch d.closing.Mode {
-	case edge.ReadOnly:
-		var out []cut
-		for _, k := range all {
-			if k.m.Method != "" && slices.Contains(writes[:], k.m.Method) {
-				out = append(out, k)
-			}
-			for _, method := range writes {
-				if k.m.Method == "" {
-					out = append(out, k.set("method", method))
-				}
-			}
-		}
-		return out, nil
-	case edge.Paths:
-		return d.parts(all)
-	}
-	return all, nil
-}
-
-// parts are the cuts of the paths to close.
-func (d *drawing) parts(all []cut) ([]cut, error) {
-	var out []cut
-	for _, pattern := range d.closing.Paths {
-		p, err := placeIn(pattern)
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range all {
-			switch {
-			case k.regex:
-				return nil, regular(k.rule)
-			case k.place.within(p):
-				out = append(out, k)
-			case p.within(k.place):
-				out = append(out, k.at(p))
-			}
-		}
-	}
-	return out, nil
-}
-
-func regular(rule int) error {
-	return invalid("path is a regular expression", "rules[%d] of the route matches a path by a regular expression: noren cannot tell which paths are in it. Close the route whole.", rule)
-}
-
-// keepOpen takes the paths to keep open out of the cuts, and returns the
-// copies that serve them.
-func (d *drawing) keepOpen(cuts []cut) (left, kept []cut, err error) {
-	left = cuts
-	for _, pattern := range d.closing.KeepOpen {
-		p, err := placeIn(pattern)
-		if err != nil {
-			return nil, nil, err
-		}
-		var rest, around []cut
-		for _, k := range left {
-			switch {
-			case k.regex:
-				return nil, nil, regular(k.rule)
-			case k.place.within(p):
-			case p.within(k.place):
-				around = append(around, k)
-				rest = append(rest, k)
-			default:
-				rest = append(rest, k)
-			}
-		}
-		copies, err := d.narrowed(around, p, pattern)
-		if err != nil {
-			return nil, nil, err
-		}
-		left, kept = rest, append(kept, copies...)
-	}
-	return left, kept, nil
-}
-
-// narrowed are copies of cuts that take only p of their paths. The cut with
-// the longest path comes first today; its copy has no longer path than the
-// others', so it must come first by what else it has, or take all alone.
-func (d *drawing) narrowed(around []cut, p place, pattern string) ([]cut, error) {
-	slices.SortStableFunc(around, func(a, b cut) int {
-		return cmp.Or(cmp.Compare(len(b.place.path), len(a.place.path)), cmp.Compare(weight(b.m), weight(a.m)))
-	})
-	var out []cut
-	for _, k := range around {
-		if rewritesPrefix(d.read[k.rule]) {
-			return nil, invalid("path cannot be kept open", "rules[%d] of the route replaces the prefix of the path: a copy of it for %s alone would replace another prefix.", k.rule, pattern)
-		}
-		for _, before := range out {
-			if len(before.place.path) > len(k.place.path) && weight(before.m) <= weight(k.m) {
-				f := invalid("path cannot be kept open", "More than one rule of the route serves %s, by headers or methods; noren cannot copy them so that they stay in order.", pattern)
-				f.Try = []string{"give the path a rule of its own in the route"}
-				return nil, f
-			}
-		}
-		out = append(out, k)
-		if weight(k.m) == 0 {
-			break
-		}
-	}
-	for i, k := range out {
-		out[i] = k.at(p)
-	}
-	return out, nil
-}
-
-// weight is how specific a match is at the same path.
-func weight(m gw.Match) int {
-	w := len(m.Headers)*100 + len(m.Query)
-	if m.Method != "" {
-		w += 10000
-	}
-	return w
-}
-
-func rewritesPrefix(r gw.Rule) bool {
-	return slices.ContainsFunc(r.Filters, func(f gw.Filter) bool {
-		return f.Rewrite != nil && f.Rewrite.Path != nil && f.Rewrite.Path.Prefix != nil ||
-			f.Redirect != nil && f.Redirect.Path != nil && f.Redirect.Path.Prefix != nil
-	})
-}
-
-// set returns the cut with a member of its match replaced.
-func (k cut) set(member string, value any) cut {
-	k.match = runtime.DeepCopyJSON(k.match)
-	k.match[member] = value
-	_ = convert(k.match, &k.m) // of what was read before
-	return k
-}
-
-// at returns the cut at a place.
-func (k cut) at(p place) cut {
-	k = k.set("path", p.match())
-	k.place = p
-	return k
-}
-
-// with returns the cut for requests with a header.
-func (k cut) with(header, value string) cut {
-	list, _ := k.match["headers"].([]any)
-	return k.set("headers", append(slices.Clone(list), map[string]any{"name": header, "type": gw.Exact, "value": value}))
-}
-
 // probes are the user's matches for noren's own requests.
 func (d *drawing) probes() []cut {
 	all := d.every()
@@ -304,16 +128,17 @@ func (d *drawing) pages(cuts []cut) []map[string]any {
 }
 
 // copies are copies of the user's rules for the cuts, all but their names,
-// which are unique in a route. A rule that replaces a prefix may have one match
-// only.
+// which are unique in a route. They are in the order of the cuts: of copies that
+// are as specific as one another, the first one is taken. A rule that replaces a
+// prefix may have one match only.
 func (d *drawing) copies(cuts []cut, filter map[string]any) []map[string]any {
 	var out []map[string]any
-	for i := range d.rules {
+	for len(cuts) > 0 {
+		i := cuts[0].rule
 		var matches []any
-		for _, k := range cuts {
-			if k.rule == i {
-				matches = append(matches, k.match)
-			}
+		for len(cuts) > 0 && cuts[0].rule == i {
+			matches = append(matches, cuts[0].match)
+			cuts = cuts[1:]
 		}
 		size := maxMatches
 		if rewritesPrefix(d.read[i]) {
