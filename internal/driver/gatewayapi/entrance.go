@@ -191,13 +191,7 @@ func (e *routeEntrance) missing(ctx context.Context, all *cluster) error {
 	for _, r := range all.routes {
 		have = append(have, r.Key())
 	}
-	f := &fault.Fault{Code: fault.NotFound, Summary: "httproute does not exist",
-		Detail: fmt.Sprintf("There is no HTTPRoute %s in environment %s.", e.key(), e.conn.env.Name),
-		Try:    []string{"kubectl get httproutes --all-namespaces"}}
-	if near := fault.Nearest(e.key(), have); near != "" {
-		f.Detail += fmt.Sprintf(" Did you mean %s?", near)
-	}
-	return f
+	return kubeobject.Absent("HTTPRoute", e.key(), e.conn.env.Name, "httproutes", have)
 }
 
 // detached says why no listener serves the route: to close it would change

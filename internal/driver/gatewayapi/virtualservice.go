@@ -14,7 +14,6 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
-	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -134,13 +133,7 @@ func (e *virtualServiceEntrance) missing(ctx context.Context, m *mesh) error {
 	for _, v := range m.services {
 		have = append(have, v.key())
 	}
-	f := &fault.Fault{Code: fault.NotFound, Summary: "virtualservice does not exist",
-		Detail: fmt.Sprintf("There is no VirtualService %s in environment %s.", e.key(), e.conn.env.Name),
-		Try:    []string{"kubectl get virtualservices --all-namespaces"}}
-	if near := fault.Nearest(e.key(), have); near != "" {
-		f.Detail += fmt.Sprintf(" Did you mean %s?", near)
-	}
-	return f
+	return kubeobject.Absent("VirtualService", e.key(), e.conn.env.Name, "virtualservices", have)
 }
 
 // front is the door: the curtain, if there is one, and every VirtualService on

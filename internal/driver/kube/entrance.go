@@ -132,13 +132,7 @@ func (e *entrance) missing(all []*networkingv1.Ingress) error {
 	for _, ing := range all {
 		have = append(have, lbc.Key(ing))
 	}
-	f := &fault.Fault{Code: fault.NotFound, Summary: "ingress does not exist",
-		Detail: fmt.Sprintf("There is no ingress %s in environment %s.", e.key(), e.conn.env.Name),
-		Try:    []string{"kubectl get ingress --all-namespaces"}}
-	if near := fault.Nearest(e.key(), have); near != "" {
-		f.Detail += fmt.Sprintf(" Did you mean %s?", near)
-	}
-	return f
+	return kubeobject.Absent("ingress", e.key(), e.conn.env.Name, "ingress", have)
 }
 
 func (e *entrance) unmanaged(ing *networkingv1.Ingress, classes lbc.Classes, err error) error {
