@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/noren-dev/noren/internal/report"
 	"github.com/noren-dev/noren/internal/run"
 )
 
@@ -53,11 +54,11 @@ func words(g group, now time.Time, why string) string {
 	var s string
 	switch left := g.until.Sub(now); {
 	case left >= time.Second:
-		s = fmt.Sprintf("%s: the closing ends in %s, at %s", who, spell(left), clock)
+		s = fmt.Sprintf("%s: the closing ends in %s, at %s", who, report.Roughly(left), clock)
 	case left > -time.Minute:
 		s = fmt.Sprintf("%s: the closing ends now, at %s", who, clock)
 	default:
-		s = fmt.Sprintf("%s: LATE by %s, was to open at %s", who, spell(-left), clock)
+		s = fmt.Sprintf("%s: LATE by %s, was to open at %s", who, report.Roughly(-left), clock)
 	}
 	switch {
 	case why != "":
@@ -75,21 +76,4 @@ func advice(g group) []string {
 		fmt.Sprintf("noren extend %s --env %s --for 30m", names, g.environment),
 		fmt.Sprintf("noren open %s --env %s", names, g.environment),
 	}
-}
-
-// spell says a duration as people do.
-func spell(d time.Duration) string {
-	d = d.Round(time.Second)
-	if d < time.Minute {
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	}
-	d = d.Round(time.Minute)
-	h, m := int(d.Hours()), int(d.Minutes())%60
-	switch {
-	case h == 0:
-		return fmt.Sprintf("%d min", m)
-	case m == 0:
-		return fmt.Sprintf("%d h", h)
-	}
-	return fmt.Sprintf("%d h %d min", h, m)
 }

@@ -342,7 +342,7 @@ func stuck(part Part) []Stuck {
 	return all
 }
 
-// Spell says a duration as people do.
+// Spell says how long something took, in the two largest units that it has.
 func Spell(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -389,4 +389,22 @@ func (r *Report) late() time.Duration {
 		return 0
 	}
 	return end.Sub(r.Planned)
+}
+
+// Roughly says a duration as people do who wait for its end: to the minute, from
+// one minute on.
+func Roughly(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	}
+	d = d.Round(time.Minute)
+	h, m := int(d.Hours()), int(d.Minutes())%60
+	switch {
+	case h == 0:
+		return fmt.Sprintf("%d min", m)
+	case m == 0:
+		return fmt.Sprintf("%d h", h)
+	}
+	return fmt.Sprintf("%d h %d min", h, m)
 }

@@ -58,7 +58,7 @@ func closedFor(r report.Row, now time.Time) string {
 		text += " (not proven)"
 	}
 	if r.PlannedSeconds > 0 {
-		text += fmt.Sprintf(", planned: %s", spell(time.Duration(r.PlannedSeconds*float64(time.Second))))
+		text += fmt.Sprintf(", planned: %s", report.Roughly(time.Duration(r.PlannedSeconds*float64(time.Second))))
 	}
 	return text
 }

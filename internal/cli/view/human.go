@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/report"
 	"github.com/noren-dev/noren/internal/run"
 )
 
@@ -76,7 +77,7 @@ func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
 	}
 	h.print("\n")
 	if !p.Until.IsZero() {
-		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), spell(p.Until.Sub(now)))
+		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), report.Roughly(p.Until.Sub(now)))
 	}
 	switch p.Kind {
 	case plan.Open:
@@ -190,24 +191,6 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// spell says a duration as people do.
-func spell(d time.Duration) string {
-	d = d.Round(time.Second)
-	if d >= time.Minute {
-		d = d.Round(time.Minute)
-		h, m := int(d.Hours()), int(d.Minutes())%60
-		switch {
-		case h == 0:
-			return fmt.Sprintf("%d min", m)
-		case m == 0:
-			return fmt.Sprintf("%d h", h)
-		default:
-			return fmt.Sprintf("%d h %d min", h, m)
-		}
-	}
-	return fmt.Sprintf("%d s", int(d.Seconds()))
-}
-
 // Event prints one line for an event worth a line.
 func (h Human) Event(e run.Event, r *run.Run) {
 	if line := Line(e, r); line != "" {
@@ -302,15 +285,15 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, sta
 			h.print("%s\n", bold(env))
 		}
 		h.print("  %s  %s since %s (%s) by %s  %s\n", bold(c.Service), state(c.Run), h.clock(c.Since, c.Run.Plan.Zone),
-			spell(now.Sub(c.Since)), c.Run.Actor, faint(c.Run.ID))
+			report.Roughly(now.Sub(c.Since)), c.Run.Actor, faint(c.Run.ID))
 		if by := c.Run.Adopted; !by.IsZero() {
 			h.print("    %s\n", faint(fmt.Sprintf("adopted by %s at %s, from the marks on its targets", by.By, h.clock(by.At, c.Run.Plan.Zone))))
 		}
 		switch {
 		case c.Overdue > 0:
-			h.print("    %s was to end at %s\n", loud("OVERDUE by "+spell(c.Overdue)), h.clock(c.Until, c.Run.Plan.Zone))
+			h.print("    %s was to end at %s\n", loud("OVERDUE by "+report.Roughly(c.Overdue)), h.clock(c.Until, c.Run.Plan.Zone))
 		case !c.Until.IsZero():
-			h.print("    until %s (in %s)\n", h.clock(c.Until, c.Run.Plan.Zone), spell(c.Until.Sub(now)))
+			h.print("    until %s (in %s)\n", h.clock(c.Until, c.Run.Plan.Zone), report.Roughly(c.Until.Sub(now)))
 		default:
 			h.print("    %s\n", faint("no end was given"))
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/report"
 )
 
 // Leftovers shows what was found, environment by environment.
@@ -59,7 +60,7 @@ func since(l control.Leftover, now time.Time) string {
 	if l.Since.IsZero() {
 		return ""
 	}
-	text := fmt.Sprintf(", %s ago (%s)", spell(now.Sub(l.Since)), l.Since.Local().Format("2006-01-02 15:04 MST"))
+	text := fmt.Sprintf(", %s ago (%s)", report.Roughly(now.Sub(l.Since)), l.Since.Local().Format("2006-01-02 15:04 MST"))
 	if l.Cause == control.NoMark && l.By != "" {
 		text += ", last written by " + l.By
 	}
@@ -95,7 +96,7 @@ func (h Human) Recovery(rec *control.Recovery, now time.Time) {
 	}
 	h.print("\n")
 	for _, r := range rec.Runs {
-		h.print("  run %s of %s, %s ago (%s)\n", bold(r.Run), cmp.Or(r.Actor, "somebody"), spell(now.Sub(r.Created)), h.clock(r.Created, r.Plan.Zone))
+		h.print("  run %s of %s, %s ago (%s)\n", bold(r.Run), cmp.Or(r.Actor, "somebody"), report.Roughly(now.Sub(r.Created)), h.clock(r.Created, r.Plan.Zone))
 		if r.ID != r.Run {
 			h.print("    %s\n", faint("that run is known here and has ended: it is adopted as "+r.ID))
 		}
