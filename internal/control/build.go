@@ -50,15 +50,12 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		requests = append(requests, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience})
 	}
 	if o := p.survey.Owner; p.proposal.EditsOwned && o != nil {
-		err := b.resumedBy(ctx, *o)
-		switch {
-		case err == nil:
-			requests = append(requests, b.pause(p, *o)...)
-		case o.Guessed && errors.Is(err, &fault.Fault{Code: fault.NotFound}):
-			b.plan.AddNote(driver.Note{Text: fmt.Sprintf("A label names %s %s as the owner, and there is none: nothing is paused.", o.System, o.Name)}, target)
-		default:
+		owner, pauses, err := b.pause(ctx, p, *o)
+		if err != nil {
 			return err
 		}
+		entrance.Owner = owner
+		requests = append(requests, pauses...)
 	}
 	for _, call := range p.proposal.Calls {
 		requests = append(requests, request{plan.StageClose, call, p.service.Name, target, "", applyPatience})
@@ -117,38 +114,6 @@ func (b *builder) service(p *place, e plan.Entrance) {
 	b.plan.Services[i].Entrances = append(b.plan.Services[i].Entrances, e)
 }
 
-// pause asks for the owner's automated sync to be paused, after any sync under
-// way has ended.
-func (b *builder) pause(p *place, o driver.Owner) []request {
-	return []request{
-		{plan.StageCheck, ownerCall(o, "app.idle"), p.service.Name, "", "", idlePatience},
-		{plan.StagePause, ownerCall(o, "app.pause"), p.service.Name, "", "", applyPatience},
-	}
-}
-
-// ownerCall is a call of an action that every driver of a GitOps system has:
-// app.idle, app.pause, app.owner, app.refresh, app.compared, app.sync,
-// app.settled, each with the object's namespace and name.
-func ownerCall(o driver.Owner, name string) driver.Call {
-	return driver.Call{Action: o.System + "/" + name, Params: map[string]string{"namespace": o.Namespace, "name": o.Name}}
-}
-
-// resumedBy warns where somebody would switch a paused sync on again.
-func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
-	in, _, err := openCall(ctx, b.session, ownerCall(o, "app.owner"))
-	if err != nil {
-		return err
-	}
-	v, err := in.Check.Check(ctx)
-	if err != nil {
-		return unread(in.Target, b.env.Name, err)
-	}
-	for _, f := range v.Findings {
-		b.plan.AddNote(driver.Note{Warn: true, Text: f}, in.Target)
-	}
-	return nil
-}
-
 // proof asks the front door, from outside, for our page, as a customer would.
 // Where that would not show it, because staff pass by address (and noren may
 // run in the office) or only some requests are closed, the probe's header does.
@@ -185,7 +150,7 @@ func (b *builder) add(ctx context.Context, r request) error {
 		s.Track = s.ID
 	}
 	if s.Title = r.title; s.Title == "" {
-		s.Title = verbs[r.stage] + " " + s.Target
+		s.Title = b.verb(r.stage, s.Action) + " " + s.Target
 	}
 	if r.stage == plan.StageCheck {
 		_, what, _ := strings.Cut(s.Action, ".")
@@ -195,8 +160,17 @@ func (b *builder) add(ctx context.Context, r request) error {
 	return nil
 }
 
-// verbs begin the titles of steps whose request brings none.
-var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close"}
+// verb begins the title of a step whose request brings none.
+func (b *builder) verb(stage plan.StageName, name string) string {
+	switch pause, _ := b.Registry.Pause(name); {
+	case pause.Title != "":
+		return pause.Title
+	case stage == plan.StageClose:
+		return "Close"
+	default:
+		return "Check"
+	}
+}
 
 // some names the first of several things.
 func some(names []string) string {

@@ -80,7 +80,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 			}
 		}
 	}
-	l.needs[i] = l.required(ctx, x.places)
+	l.needs[i] = l.required(ctx, x)
 	l.health(ctx, s, out)
 }
 
@@ -96,7 +96,7 @@ func (l *liveCheck) problem(i int, out *ServiceCheck, err error) {
 
 // required lists what a closing and its opening need, also where a target
 // could not be read: a missing permission may be why.
-func (l *liveCheck) required(ctx context.Context, places []*place) []action.Permission {
+func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permission {
 	var need []action.Permission
 	ask := func(call driver.Call) {
 		params, err := json.Marshal(call.Params)
@@ -107,17 +107,25 @@ func (l *liveCheck) required(ctx context.Context, places []*place) []action.Perm
 			need = append(need, in.Requirer.Requires()...)
 		}
 	}
-	for _, p := range places {
+	for _, p := range x.places {
 		for _, call := range slices.Concat(p.proposal.Checks, p.proposal.Calls, p.proposal.Ready) {
 			ask(call)
 		}
 		if o := p.survey.Owner; o != nil && p.proposal.EditsOwned {
-			for _, name := range []string{"app.owner", "app.idle", "app.pause"} {
-				ask(ownerCall(*o, name))
-			}
-			for _, c := range afterResumeCalls {
-				ask(ownerCall(*o, c.action))
-			}
+			need = append(need, x.ownerNeeds(ctx, *o)...)
+		}
+	}
+	return need
+}
+
+// ownerNeeds lists what pausing an owner needs, and those who would take that
+// back, as far as they could be read.
+func (x *planner) ownerNeeds(ctx context.Context, o driver.Owner) []action.Permission {
+	var need []action.Permission
+	c, _ := x.chain(ctx, o) // why it could not be read is said with the plan
+	for _, owner := range c.owners {
+		if more, err := x.session.OwnerRequires(ctx, owner); err == nil {
+			need = append(need, more...)
 		}
 	}
 	return need

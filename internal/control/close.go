@@ -109,6 +109,7 @@ type planner struct {
 	places  []*place
 	steps   int
 	held    map[string]store.Lock // by target
+	chains  map[driver.Owner]chain
 }
 
 // A place is one entrance of one service, as surveyed and as proposed.

@@ -42,6 +42,7 @@ type Driver struct {
 	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)
 	discover func(ctx context.Context, conn any) (*Discovery, error)
 	marks    func(ctx context.Context, conn any) ([]action.Mark, error)
+	owns     *Ownership[any]
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 }
 

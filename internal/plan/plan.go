@@ -153,6 +153,9 @@ type Entrance struct {
 	Strategy string   `json:"strategy,omitempty"`
 	Why      string   `json:"why,omitempty"`
 	URLs     []string `json:"urls,omitempty"`
+	// Owner is the target of the GitOps object that keeps the entrance, where
+	// the plan edits what it keeps.
+	Owner string `json:"owner,omitempty"`
 	// Ready are the checks that tell, before this entrance is opened, whether
 	// the application behind it would answer.
 	Ready []Step `json:"ready,omitempty"`

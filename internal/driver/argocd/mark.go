@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/kubeclient"
@@ -79,26 +81,32 @@ func (p *pause) tidy(ctx context.Context, app *application, to *Paused) error {
 	return again(err)
 }
 
-// findMarks lists the marks on all Applications, or on those of Argo CD's own
-// namespace where more may not be read.
+// findMarks lists the marks on all Applications and ApplicationSets, or on
+// those of Argo CD's own namespace where more may not be read.
 func findMarks(ctx context.Context, c *conn) ([]action.Mark, error) {
-	api := c.client.Dynamic.Resource(applications)
-	list, err := api.List(ctx, metav1.ListOptions{})
-	if apierrors.IsForbidden(err) {
-		list, err = api.Namespace(c.namespace).List(ctx, metav1.ListOptions{})
-	}
-	if apierrors.IsNotFound(err) { // no Argo CD in this cluster
-		return nil, nil
-	}
-	if err != nil {
-		return nil, kubeclient.Classify(err, "list Applications")
-	}
 	var marks []action.Mark
-	for _, u := range list.Items {
-		var m action.Mark
-		raw, marked := u.GetAnnotations()[markAnnotation]
-		if marked && json.Unmarshal([]byte(raw), &m) == nil {
-			marks = append(marks, m)
+	for _, kind := range []struct {
+		resource schema.GroupVersionResource
+		name     string
+	}{{applications, "Applications"}, {applicationSets, "ApplicationSets"}} {
+		api := c.client.Dynamic.Resource(kind.resource)
+		list, err := api.List(ctx, metav1.ListOptions{})
+		if apierrors.IsForbidden(err) {
+			list, err = api.Namespace(c.namespace).List(ctx, metav1.ListOptions{})
+		}
+		if apierrors.IsNotFound(err) { // no Argo CD in this cluster
+			continue
+		}
+		if err != nil {
+			return nil, kubeclient.Classify(err, "list "+kind.name)
+		}
+		for _, u := range list.Items {
+			for key, raw := range u.GetAnnotations() {
+				var m action.Mark
+				if (key == markAnnotation || strings.HasPrefix(key, markAnnotation+"-")) && json.Unmarshal([]byte(raw), &m) == nil {
+					marks = append(marks, m)
+				}
+			}
 		}
 	}
 	return marks, nil
