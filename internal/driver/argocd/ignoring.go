@@ -20,9 +20,6 @@ const ignorePath = "/spec/ignoreApplicationDifferences"
 // its name are others'.
 type Ignoring struct {
 	Entries []json.RawMessage `json:"entries,omitempty"`
-	// EmptyList is set where the list is there and empty, so that it is left so
-	// and not taken away.
-	EmptyList bool `json:"emptyList,omitempty"`
 }
 
 // ignoring is the change argocd/appset.pause.
@@ -48,7 +45,7 @@ func (i *ignoring) Observe(ctx context.Context) (*Ignoring, error) {
 }
 
 func (i *ignoring) of(set *applicationSet) *Ignoring {
-	now := &Ignoring{EmptyList: set.Spec.Ignore != nil && len(set.Spec.Ignore) == 0}
+	now := &Ignoring{}
 	for _, raw := range set.Spec.Ignore {
 		if readIgnored(raw).Name == i.set.ref.Application {
 			now.Entries = append(now.Entries, raw)
@@ -107,7 +104,9 @@ func (i *ignoring) Apply(ctx context.Context, from, to *Ignoring) error {
 }
 
 // list replaces the whole list, if it is as set has it: beside the entries of
-// the Application it stays as it is, in its order.
+// the Application it stays as it is, in its order. One that becomes empty is
+// taken away: Argo CD's own types never write an empty one.
+// Source: ApplicationSetSpec in pkg/apis/application/v1alpha1/applicationset_types.go.
 func (i *ignoring) list(patch *kubeclient.Patch, set *applicationSet, to *Ignoring) {
 	var list []json.RawMessage
 	wanted := to.Entries
@@ -125,12 +124,9 @@ func (i *ignoring) list(patch *kubeclient.Patch, set *applicationSet, to *Ignori
 	} else {
 		patch.Test(ignorePath, set.Spec.Ignore)
 	}
-	switch {
-	case len(list) > 0:
+	if len(list) > 0 {
 		patch.Add(ignorePath, list)
-	case to.EmptyList:
-		patch.Add(ignorePath, []any{})
-	default:
+	} else {
 		patch.Remove(ignorePath)
 	}
 }
