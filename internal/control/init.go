@@ -186,8 +186,11 @@ func (s *draftService) owners(out *catalog.DraftService, in []string) {
 }
 
 func systemName(system string) string {
-	if system == "argocd" {
+	switch system {
+	case "argocd":
 		return "Argo CD"
+	case "flux":
+		return "Flux"
 	}
 	return system
 }

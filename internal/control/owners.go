@@ -94,7 +94,7 @@ func (c *chain) say(warn bool, format string, args ...any) {
 	c.notes = append(c.notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 }
 
-func (c *chain) last() string { return ownerName(c.links[len(c.links)-1].owner) }
+func (c *chain) last() string { return c.links[len(c.links)-1].hold.Name }
 
 func (c *chain) path(back string) string {
 	var names []string
@@ -127,7 +127,7 @@ func (b *builder) pause(ctx context.Context, p *place, o driver.Owner) (string, 
 	if len(links) > 1 {
 		var names []string
 		for _, l := range links {
-			names = append(names, ownerName(l.owner))
+			names = append(names, systemName(l.owner.System)+" "+l.hold.Name)
 		}
 		b.plan.AddNote(driver.Note{Text: "Paused in this order, since each would take back the pause of the next: " + strings.Join(names, ", ") + ". On opening they go on in reverse."}, p.survey.Target)
 	}

@@ -37,6 +37,8 @@ func (e Edit) OfEntrance() bool { return len(e.Pointers) == 0 }
 type Hold struct {
 	// Target is the owner, as plans name it: "argocd:prod/argocd/application/shop".
 	Target string
+	// Name is the owner as a person would say it: "Application argocd/shop".
+	Name string
 	// Checks come before any write. Pauses are changes, in order, each the
 	// Action of one of the driver's [Pause]s; with none, the owner leaves the
 	// edit alone, and Notes say why.

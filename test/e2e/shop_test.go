@@ -51,6 +51,7 @@ type shop struct {
 	sim    *albsim.Sim
 	addr   map[string]string // host → where its load balancer listens
 	client dynamic.Interface // as admin
+	git    *argotest.Manifests
 	shopOptions
 }
 
@@ -60,12 +61,13 @@ type shopOptions struct {
 	crds       string
 	kubeconfig string
 	context    string
-	automated  string // solo's spec.syncPolicy.automated as YAML, "" for none
-	deaf       bool   // Argo CD's controller misses what happens
-	byHand     bool   // solo belongs to nobody
-	bypass     string // of the environment
-	web        string // more of the service shop
-	paths      string // of the Ingress web, as YAML
+	automated  string                        // solo's spec.syncPolicy.automated as YAML, "" for none
+	deaf       bool                          // Argo CD's controller misses what happens
+	byHand     bool                          // solo belongs to nobody
+	bypass     string                        // of the environment
+	web        string                        // more of the service shop
+	paths      string                        // of the Ingress web, as YAML
+	kinds      []schema.GroupVersionResource // that noren may touch beside Ingresses and Applications
 	env        []string
 }
 
@@ -206,18 +208,23 @@ func (s *shop) argo(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	git := &argotest.Manifests{Client: s.client}
+	s.git = &argotest.Manifests{Client: s.client}
 	desired := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
 		"metadata": map[string]any{"name": "solo", "namespace": s.ns}, "spec": live.Object["spec"]}}
-	git.Commit(s.ns+"/solo", "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
-	controller := &argotest.Controller{Client: s.client, Repository: git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
+	s.git.Commit(s.ns+"/solo", "rev-1", argotest.Manifest{Resource: ingresses, Object: desired})
+	controller := &argotest.Controller{Client: s.client, Repository: s.git, Namespace: s.ns, Deaf: s.deaf, Parents: true, Managed: []schema.GroupVersionResource{ingresses}}
+	background(t, controller.Run)
+}
+
+// background runs a stand-in until the end of the test.
+func background(t testing.TB, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- controller.Run(ctx) }()
+	go func() { done <- run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil && ctx.Err() == nil {
-			t.Errorf("argotest: %v", err)
+			t.Error(err)
 		}
 	})
 }
@@ -366,7 +373,7 @@ func until(t testing.TB, what string, so func() bool) {
 // the simulator writes.
 func (s *shop) objects(t testing.TB) map[string]string {
 	t.Helper()
-	all := s.server.SnapshotNamespace(t, s.ns, ingresses, applications)
+	all := s.server.SnapshotNamespace(t, s.ns, slices.Concat([]schema.GroupVersionResource{ingresses, applications}, s.kinds)...)
 	for key, text := range all {
 		var object map[string]any
 		if err := json.Unmarshal([]byte(text), &object); err != nil {

@@ -167,7 +167,7 @@ func (c *conn) holdSet(ctx context.Context, ref SetRef) (*driver.Hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &driver.Hold{Target: s.Target()}
+	h := &driver.Hold{Target: s.Target(), Name: s.what()}
 	say := func(warn bool, format string, args ...any) {
 		h.Notes = append(h.Notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}

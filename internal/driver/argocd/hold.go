@@ -60,7 +60,7 @@ func (c *conn) holdApplication(ctx context.Context, ref Ref, e driver.Edit) (*dr
 	if err != nil {
 		return nil, err
 	}
-	h := &driver.Hold{Target: t.Target()}
+	h := &driver.Hold{Target: t.Target(), Name: t.what()}
 	say := func(warn bool, format string, args ...any) {
 		h.Notes = append(h.Notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}
