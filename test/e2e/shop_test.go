@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/noren-dev/noren/internal/driver/argocd/argotest"
+	"github.com/noren-dev/noren/internal/driver/flux/fluxtest"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/testkube"
 	"github.com/noren-dev/noren/test/albsim"
@@ -52,6 +53,7 @@ type shop struct {
 	addr   map[string]string // host → where its load balancer listens
 	client dynamic.Interface // as admin
 	git    *argotest.Manifests
+	flux   *fluxtest.Controller
 	shopOptions
 }
 
@@ -381,6 +383,10 @@ func (s *shop) objects(t testing.TB) map[string]string {
 		}
 		delete(object, "status")
 		unstructured.RemoveNestedField(object, "metadata", "annotations", "argocd.argoproj.io/refresh")
+		unstructured.RemoveNestedField(object, "metadata", "annotations", "reconcile.fluxcd.io/requestedAt")
+		if notes, ok, _ := unstructured.NestedMap(object, "metadata", "annotations"); ok && len(notes) == 0 {
+			unstructured.RemoveNestedField(object, "metadata", "annotations")
+		}
 		unstructured.RemoveNestedField(object, "metadata", "finalizers") // the simulator's, a moment after the write
 		raw, err := json.MarshalIndent(object, "", " ")
 		if err != nil {

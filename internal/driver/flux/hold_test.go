@@ -133,6 +133,12 @@ func TestIdle(t *testing.T) {
 			if v, err = change.Settled(t.Context(), &Suspended{&yes}); err != nil || v.OK != (test.want == "") {
 				t.Errorf("settled: %+v, %v", v, err)
 			}
+			if test.want == "" {
+				mend(t, x, `{"status":{"conditions":[{"type":"Ready","status":"True","reason":"Succeeded","message":"","lastTransitionTime":"2026-01-02T03:04:05Z"}]}}`, "status")
+				if v, err = change.Settled(t.Context(), &Suspended{&yes}); err != nil || v.OK || !strings.Contains(v.Summary, "has not seen it yet") {
+					t.Errorf("settled though Flux has not seen it: %+v, %v", v, err)
+				}
+			}
 			if v, err = change.Settled(t.Context(), &Suspended{}); err != nil || !v.OK {
 				t.Errorf("resumed: %+v, %v", v, err)
 			}

@@ -115,9 +115,14 @@ func again(err error) error {
 	return err
 }
 
-// Settled is OK once nothing is being applied: what began before the suspension
-// goes on after it. Flux may also have read the object just before the write,
-// and begin once more within the moment after it.
+// Settled is OK once Flux has seen the suspension and nothing is being applied:
+// what began before it goes on after it. A controller that looks at a suspended
+// object reports the generation that it saw, and looks at one object once at a
+// time; kustomize-controller does so where the object is Ready.
+// Source: finalizeStatus and Reconcile in
+// internal/controller/kustomization_controller.go of fluxcd/kustomize-controller,
+// Reconcile in internal/controller/helmrelease_controller.go of
+// fluxcd/helm-controller.
 func (s *suspend) Settled(ctx context.Context, want *Suspended) (action.Verdict, error) {
 	if want == nil || !want.on() {
 		return action.Verdict{OK: true, Summary: s.what() + ": it is not suspended"}, nil
@@ -126,7 +131,16 @@ func (s *suspend) Settled(ctx context.Context, want *Suspended) (action.Verdict,
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	return s.quiet(o), nil
+	ready, _ := o.condition(conditionReady)
+	if v := s.quiet(o); !v.OK || ready.Status != metav1.ConditionTrue || o.Status.ObservedGeneration == o.Metadata.Generation {
+		return v, nil
+	}
+	return action.Verdict{
+		Summary:  s.what() + " is suspended, and Flux has not seen it yet",
+		Findings: []string{s.what() + ": Flux may still be applying it; is its controller running?"},
+		Try: []string{"kubectl -n flux-system get deployments",
+			fmt.Sprintf("flux suspend %s %s -n %s   # by hand: then there is nothing for noren to wait for", s.kind.word, s.ref.Name, s.ref.Namespace)},
+	}, nil
 }
 
 // Describe says what happens, and shows the YAML.

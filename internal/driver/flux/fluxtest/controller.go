@@ -16,7 +16,7 @@
 //   - spec.suspend stops all of that, but not an apply that has begun: while the
 //     annotation HoldAnnotation is there, one stays under way;
 //   - status: Ready, Reconciling while it applies, observedGeneration and
-//     lastHandledReconcileAt.
+//     lastHandledReconcileAt, also of a suspended object.
 //
 // What it does not: sources, decryption, substitution, pruning, health checks,
 // dependencies, retries, Helm.
@@ -52,7 +52,7 @@ const (
 	requestedAt = "reconcile.fluxcd.io/requestedAt"
 	leaveAlone  = "kustomize.toolkit.fluxcd.io/reconcile"
 	// look is how often it looks at everything: the interval of all objects.
-	look = 50 * time.Millisecond
+	look = 150 * time.Millisecond
 )
 
 // A Manifest is one object as Git says it.
@@ -112,21 +112,26 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
-// reconcile does what is to be done about one object.
+// reconcile does what is to be done about one object, as it was read. Whoever
+// writes to it meanwhile makes it begin anew.
 func (c *Controller) reconcile(ctx context.Context, resource schema.GroupVersionResource, o *unstructured.Unstructured) error {
 	suspended, _, _ := unstructured.NestedBool(o.Object, "spec", "suspend")
 	_, held := o.GetAnnotations()[HoldAnnotation]
-	switch busy := condition(o, "Reconciling") == "True"; {
-	case held && (busy || !suspended):
-		return c.report(ctx, resource, o, busyConditions())
-	case suspended && !busy:
-		return nil
-	case !suspended:
-		if err := c.apply(ctx, resource, o); err != nil {
-			return err
-		}
+	busy := condition(o, "Reconciling") == "True"
+	if suspended && !(held && busy) {
+		return c.report(ctx, resource, o, readyConditions())
 	}
-	return c.report(ctx, resource, o, []metav1.Condition{{Type: "Ready", Status: metav1.ConditionTrue, Reason: "ReconciliationSucceeded", Message: "Applied revision: main"}})
+	if err := c.report(ctx, resource, o, busyConditions()); err != nil || held {
+		return err
+	}
+	if err := c.apply(ctx, resource, o); err != nil {
+		return err
+	}
+	return c.report(ctx, resource, o, readyConditions())
+}
+
+func readyConditions() []metav1.Condition {
+	return []metav1.Condition{{Type: "Ready", Status: metav1.ConditionTrue, Reason: "ReconciliationSucceeded", Message: "Applied revision: main"}}
 }
 
 func busyConditions() []metav1.Condition {
@@ -200,7 +205,10 @@ func (c *Controller) report(ctx context.Context, resource schema.GroupVersionRes
 	if fmt.Sprint(next.Object["status"]) == fmt.Sprint(o.Object["status"]) {
 		return nil
 	}
-	_, err := c.Client.Resource(resource).Namespace(o.GetNamespace()).UpdateStatus(ctx, next, metav1.UpdateOptions{FieldManager: "gotk-controller"})
+	stored, err := c.Client.Resource(resource).Namespace(o.GetNamespace()).UpdateStatus(ctx, next, metav1.UpdateOptions{FieldManager: "gotk-controller"})
+	if err == nil {
+		*o = *stored
+	}
 	return err
 }
 
