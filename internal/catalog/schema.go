@@ -35,9 +35,12 @@ type pageSchema struct {
 }
 
 type environmentSchema struct {
-	Protected bool          `json:"protected,omitempty" jsonschema_description:"Announce loudly and ask for the environment's name before changing anything here."`
-	Bypass    *bypassSchema `json:"bypass,omitempty" jsonschema_description:"Staff who may pass while an entrance is closed."`
+	Protected bool                     `json:"protected,omitempty" jsonschema_description:"Announce loudly and ask for the environment's name before changing anything here."`
+	Bypass    *bypassSchema            `json:"bypass,omitempty" jsonschema_description:"Staff who may pass while an entrance is closed."`
+	Clusters  map[string]clusterSchema `json:"clusters,omitempty" jsonschema_description:"Where the environment has several clusters: each by name, with drivers of its own. What it leaves out is as the environment says."`
 }
+
+type clusterSchema struct{}
 
 type bypassSchema struct {
 	Sources []string `json:"sources,omitempty" jsonschema:"example=203.0.113.0/24" jsonschema_description:"Addresses and networks (CIDR) whose requests reach the application."`
@@ -80,12 +83,19 @@ func Schema(sections map[string]any, optionsByKind map[string]any) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
+	cluster, err := within(environment, "clusters", "")
+	if err != nil {
+		return nil, err
+	}
+	cluster.Properties = jsonschema.NewProperties()
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
-		s := reflected(reflector, sections[name])
-		if s.Description == "" {
-			s.Description = "Configuration of the driver " + name + " in this environment."
+		for place, in := range map[string]*jsonschema.Schema{"environment": environment, "cluster": cluster} {
+			s := reflected(reflector, sections[name])
+			if s.Description == "" {
+				s.Description = "Configuration of the driver " + name + " in this " + place + "."
+			}
+			in.Properties.Set(name, s)
 		}
-		environment.Properties.Set(name, s)
 	}
 	entrance := entranceSchema(reflector, optionsByKind)
 	for _, path := range [][]string{{"services", "", "entrances"}, {"services", "", "environments", "", "entrances"}} {
@@ -95,7 +105,7 @@ func Schema(sections map[string]any, optionsByKind map[string]any) ([]byte, erro
 		}
 		s.Items = entrance
 	}
-	for _, path := range [][]string{{"environments"}, {"services"}} {
+	for _, path := range [][]string{{"environments"}, {"environments", "", "clusters"}, {"services"}} {
 		s, err := within(root, path...)
 		if err != nil {
 			return nil, err
@@ -116,6 +126,7 @@ func entranceSchema(r *jsonschema.Reflector, optionsByKind map[string]any) *json
 		s := reflected(r, optionsByKind[kind])
 		s.Properties.Set("kind", &jsonschema.Schema{Type: "string", Const: kind, Description: "The kind of entrance."})
 		s.Properties.Set("name", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), Description: "Its name, as " + kind + " writes it."})
+		s.Properties.Set("cluster", &jsonschema.Schema{Type: "string", Description: "One of the environment's clusters, where it has several."})
 		s.Required = append([]string{"kind", "name"}, s.Required...)
 		kinds = append(kinds, s)
 	}

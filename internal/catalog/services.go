@@ -126,7 +126,7 @@ func (f *fileReader) entrance(item *node) (Entrance, bool) {
 	rest := &node{spot: item.spot, shape: mapping}
 	var options []field
 	for _, x := range item.entries {
-		if x.key != "kind" && x.key != "name" {
+		if x.key != "kind" && x.key != "name" && x.key != "cluster" {
 			options = append(options, field{x.key, func(*node) { rest.entries = append(rest.entries, x) }})
 		}
 	}
@@ -137,6 +137,7 @@ func (f *fileReader) entrance(item *node) (Entrance, bool) {
 			}
 		}},
 		{"name", func(n *node) { e.Name, _ = f.text(n, "the name") }},
+		{"cluster", func(n *node) { e.Cluster, _ = f.text(n, "the cluster") }},
 	}, options...)...)
 	e.Options = newSection(f.source, rest)
 	return e, e.Kind != "" && e.Name != ""
@@ -192,7 +193,7 @@ func (f *fileReader) across() {
 func (f *fileReader) doors() {
 	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
-		first := map[[2]string]fault.Position{}
+		first := map[[3]string]fault.Position{}
 		for _, s := range f.c.services {
 			if !s.isIn(env.Name) {
 				continue
@@ -204,7 +205,8 @@ func (f *fileReader) doors() {
 					"%s has no entrance in %s, so there is nothing to close. Add one, or name the environments it is in with \"only\".", s.Name, env.Name))
 			}
 			for _, e := range doors {
-				key := [2]string{e.Kind, e.Name}
+				f.inCluster(env, e)
+				key := [3]string{e.Cluster, e.Kind, e.Name}
 				was, twice := first[key]
 				if !twice {
 					first[key] = e.At
@@ -214,5 +216,27 @@ func (f *fileReader) doors() {
 					fmt.Sprintf("%s %s is already listed at %s. An entrance belongs to one service.", e.Kind, e.Name, was))
 			}
 		}
+	}
+}
+
+// inCluster checks that an entrance is in a cluster that its environment has,
+// and in one at all where the environment itself has none for it.
+func (f *fileReader) inCluster(env Environment, e Entrance) {
+	var names []string
+	for _, c := range env.Clusters {
+		names = append(names, c.Name)
+	}
+	at := spot{e.At.Line, e.At.Column}
+	name, _, _ := strings.Cut(e.Kind, "/")
+	_, own := env.Drivers[name]
+	switch {
+	case e.Cluster == "" && (len(names) == 0 || own):
+	case e.Cluster == "":
+		f.add(at, "entrance needs a cluster", fmt.Sprintf("%s has several clusters (%s), and %s %s does not say which it is in.", env.Name, listed(names), e.Kind, e.Name),
+			"cluster: "+names[0])
+	case len(names) == 0:
+		f.add(at, "unknown cluster", fmt.Sprintf("%s %s names the cluster %q, and %s has no clusters.", e.Kind, e.Name, e.Cluster, env.Name))
+	case !slices.Contains(names, e.Cluster):
+		f.add(at, "unknown cluster", fmt.Sprintf("%s has no cluster %q%s It has: %s.", env.Name, e.Cluster, didYouMean(e.Cluster, names), listed(names)))
 	}
 }

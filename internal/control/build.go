@@ -35,13 +35,17 @@ type request struct {
 
 func (b *builder) place(ctx context.Context, p *place) error {
 	target := p.survey.Target
-	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Target: target,
+	at := b.session.At(p.entrance.Cluster)
+	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Cluster: p.entrance.Cluster, Target: target,
 		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.urls(p)}
 	b.plan.Locks = append(b.plan.Locks, target)
 	for _, n := range slices.Concat(p.survey.Notes, p.proposal.Notes) {
 		b.plan.AddNote(n, target)
 	}
 	for _, budget := range p.proposal.Budgets {
+		if budget.Of != "" && at.Cluster() != "" { // clusters may use the same names
+			budget.Of += " in " + at.Cluster()
+		}
 		b.plan.AddBudget(budget)
 	}
 
@@ -66,12 +70,12 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		b.plan.AddNote(driver.Note{Warn: true, Text: "No public URL is known, so that noren cannot prove it closed. Give the service a health URL."}, target)
 	}
 	for _, r := range requests {
-		if err := b.add(ctx, r); err != nil {
+		if err := b.add(ctx, at, r); err != nil {
 			return err
 		}
 	}
 	for _, call := range p.proposal.Ready {
-		s, err := b.step(ctx, plan.StageReady, call)
+		s, err := b.step(ctx, at, plan.StageReady, call)
 		if err != nil {
 			return err
 		}
@@ -132,12 +136,12 @@ func (b *builder) urls(p *place) []string {
 	return p.service.Health
 }
 
-func (b *builder) add(ctx context.Context, r request) error {
-	s, err := b.step(ctx, r.stage, r.call)
+func (b *builder) add(ctx context.Context, at *driver.Session, r request) error {
+	s, err := b.step(ctx, at, r.stage, r.call)
 	if err != nil {
 		return err
 	}
-	key := s.Action + " " + string(s.Params)
+	key := s.Action + " " + s.Target + " " + string(s.Params)
 	if b.seen == nil {
 		b.seen, b.byStage = map[string]bool{}, map[plan.StageName][]plan.Step{}
 	}
@@ -192,7 +196,7 @@ func (b *builder) observe(ctx context.Context) error {
 		}
 	}
 	return each(ctx, changes, func(ctx context.Context, s *plan.Step) error {
-		in, err := b.session.Action(ctx, s.Action, s.Params)
+		in, err := b.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil {
 			return err
 		}

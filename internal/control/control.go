@@ -300,7 +300,7 @@ func (c *Control) hurried(p *plan.Plan) *plan.Plan {
 }
 
 func (c *Control) session(env plan.Environment) *driver.Session {
-	return c.Registry.Open(driver.Env{Name: env.Name, Now: c.Now}, env.Drivers)
+	return c.Registry.OpenClusters(driver.Env{Name: env.Name, Now: c.Now}, env.Drivers, env.Clusters)
 }
 
 // newID names a run so that a person can say it aloud: the kind, the day, and

@@ -176,7 +176,7 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 	drop := map[string]bool{}
 	err := each(ctx, indexes(steps), func(ctx context.Context, i int) error {
 		s := &steps[i]
-		inst, err := o.session.Action(ctx, s.Action, s.Params)
+		inst, err := o.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil {
 			return err
 		}
@@ -306,7 +306,11 @@ func (o *opener) check(steps []plan.Step, stage plan.StageName, service, title, 
 }
 
 func (o *opener) step(stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
-	s, err := stepOf(o.ctx, o.session, fmt.Sprintf("%s-%s-%d", stage, service, n), call)
+	return o.stepAt("", stage, n, service, title, call)
+}
+
+func (o *opener) stepAt(cluster string, stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
+	s, err := stepOf(o.ctx, o.session.At(cluster), fmt.Sprintf("%s-%s-%d", stage, service, n), call)
 	s.Track, s.Service, s.Title = s.ID, service, title
 	return s, err
 }

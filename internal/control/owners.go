@@ -25,6 +25,12 @@ type chain struct {
 	notes  []driver.Note
 }
 
+// keptIn is an owner, and the cluster of the entrance that it keeps.
+type keptIn struct {
+	cluster string
+	owner   driver.Owner
+}
+
 // A link is one owner of a chain and what keeps it from taking an edit back.
 type link struct {
 	owner driver.Owner
@@ -34,21 +40,22 @@ type link struct {
 // chain finds who would take back an edit of an entrance, who would take back
 // the pause of that owner, and so on up to one whom nobody corrects. With an
 // error it returns the chain so far.
-func (x *planner) chain(ctx context.Context, o driver.Owner) (chain, error) {
-	if c, ok := x.chains[o]; ok {
+func (x *planner) chain(ctx context.Context, cluster string, o driver.Owner) (chain, error) {
+	key := keptIn{cluster, o}
+	if c, ok := x.chains[key]; ok {
 		return c, nil
 	}
-	c, err := x.walk(ctx, o)
+	c, err := x.walk(ctx, x.session.At(cluster), o)
 	if err == nil {
 		if x.chains == nil {
-			x.chains = map[driver.Owner]chain{}
+			x.chains = map[keptIn]chain{}
 		}
-		x.chains[o] = c
+		x.chains[key] = c
 	}
 	return c, err
 }
 
-func (x *planner) walk(ctx context.Context, o driver.Owner) (chain, error) {
+func (x *planner) walk(ctx context.Context, at *driver.Session, o driver.Owner) (chain, error) {
 	var c chain
 	for next := (&driver.Kept{Owner: o}); next != nil; {
 		c.owners = append(c.owners, next.Owner)
@@ -56,7 +63,7 @@ func (x *planner) walk(ctx context.Context, o driver.Owner) (chain, error) {
 			return c, &fault.Fault{Code: fault.Invalid, Summary: "too many owners of owners",
 				Detail: fmt.Sprintf("%s: more than %d owners keep one another, the last that was read is %s. Nothing was touched.", ownerName(o), mostOwners, ownerName(next.Owner))}
 		}
-		h, err := x.session.Hold(ctx, next.Owner, next.Edit)
+		h, err := at.Hold(ctx, next.Owner, next.Edit)
 		if err != nil {
 			return c, x.unheldOwner(&c, next, err)
 		}
@@ -116,7 +123,7 @@ func (c *chain) paused() []link {
 // one chain, and of chains that meet, are one track: they are done from the
 // topmost down, and taken back from the entrance up.
 func (b *builder) pause(ctx context.Context, p *place, o driver.Owner) (string, []request, error) {
-	c, err := b.chain(ctx, o)
+	c, err := b.chain(ctx, p.entrance.Cluster, o)
 	if err != nil {
 		return "", nil, err
 	}
@@ -171,7 +178,7 @@ func (o *opener) afterResume(s plan.Step, ofEntrance bool) ([]plan.Step, error) 
 	}
 	var steps []plan.Step
 	for i, c := range calls {
-		step, err := o.step(plan.StageSettle, i+1, s.ID, c.Title+" "+s.Target, driver.Call{Action: c.Action, Params: s.Params})
+		step, err := o.stepAt(s.Cluster, plan.StageSettle, i+1, s.ID, c.Title+" "+s.Target, driver.Call{Action: c.Action, Params: s.Params})
 		if err != nil {
 			return nil, err
 		}

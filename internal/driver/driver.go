@@ -168,6 +168,7 @@ type Discovery struct {
 type Found struct {
 	Kind    string   // "kube/ingress"
 	Name    string   // "shop/web"
+	Cluster string   // that it was found in, "" where the environment has one
 	Service string   // proposed service name
 	Team    string   // owner where a label tells, else ""
 	Hosts   []string // public hosts

@@ -118,6 +118,8 @@ type Environment struct {
 	Name      string                     `json:"name"`
 	Protected bool                       `json:"protected,omitempty"`
 	Drivers   map[string]json.RawMessage `json:"drivers,omitempty"`
+	// Clusters hold further configurations, where the environment has several.
+	Clusters map[string]driver.Configs `json:"clusters,omitempty"`
 }
 
 // A Service is what customers use, as the plan's reader should see it.
@@ -149,6 +151,7 @@ func (s Service) Extent() string {
 type Entrance struct {
 	Kind     string   `json:"kind"`
 	Name     string   `json:"name"`
+	Cluster  string   `json:"cluster,omitempty"`
 	Target   string   `json:"target"`
 	Strategy string   `json:"strategy,omitempty"`
 	Why      string   `json:"why,omitempty"`
@@ -186,12 +189,14 @@ const (
 
 // A Step is one action on one target.
 type Step struct {
-	ID      string      `json:"id"`
-	Track   string      `json:"track"`
-	Kind    action.Kind `json:"kind"`
-	Action  string      `json:"action"`
-	Target  string      `json:"target"`
-	Service string      `json:"service,omitempty"`
+	ID     string      `json:"id"`
+	Track  string      `json:"track"`
+	Kind   action.Kind `json:"kind"`
+	Action string      `json:"action"`
+	Target string      `json:"target"`
+	// Cluster is where Action is, "" where the environment has one cluster.
+	Cluster string `json:"cluster,omitempty"`
+	Service string `json:"service,omitempty"`
 	// Title is one line that says what the step does, in the imperative.
 	Title  string          `json:"title"`
 	Params json.RawMessage `json:"params,omitempty"`
