@@ -3,9 +3,12 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/noren-dev/noren/internal/testkube"
 )
@@ -61,4 +64,39 @@ func TestSeveralClusters(t *testing.T) {
 	}
 	tokyo.rewrite(t, "cluster: osaka", "cluster: kyoto")
 	tokyo.noren(t, state, "check").must(t, 2).says(t, "has no cluster")
+}
+
+// TestInitOfClusters: contexts that --env gives one name are its clusters, and
+// what init writes closes in both.
+func TestInitOfClusters(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	config, err := clientcmd.LoadFromFile(s.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"prod-tokyo", "prod-osaka"} { // two ways to one server
+		config.Contexts[name] = config.Contexts[testkube.Admin]
+	}
+	if err := clientcmd.WriteToFile(*config, s.dir+"/kubeconfig"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.dir + "/noren.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"init", "--kubeconfig", "kubeconfig", "--context", "prod-tokyo", "--context", "prod-osaka"}
+	s.noren(t, t.TempDir(), args...).must(t, 2).says(t, "clusters of one environment")
+	s.noren(t, t.TempDir(), append(args, "--env", "prod", "--env", "prod")...).must(t, 0)
+	text := s.text(t, "noren.yaml")
+	for _, want := range []string{"      prod-tokyo:\n        argocd: {}\n        kube: {", "        cluster: prod-osaka\n", "name: " + s.ns + "/solo\n        cluster: prod-tokyo\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("noren.yaml lacks %q:\n%s", want, text)
+		}
+	}
+	plan := s.noren(t, t.TempDir(), "plan", "close", "other", "--env", "prod").must(t, 0)
+	for _, name := range []string{"tokyo", "osaka"} {
+		if want := "kube:prod/prod-" + name + "/" + s.ns + "/ingress/other"; !strings.Contains(plan.out, want) {
+			t.Errorf("the plan lacks %s:\n%s", want, plan.out)
+		}
+	}
 }
