@@ -141,3 +141,23 @@ func TestChainOfOwners(t *testing.T) {
 	s.inSync(t)
 	s.same(t, before)
 }
+
+// TestOwnersThatGoInACircle are said to, and so is one that is gone.
+func TestOwnersThatGoInACircle(t *testing.T) {
+	t.Parallel()
+	s := newChain(t)
+	s.edit(t, applications, "top", func(o map[string]any) {
+		annotate(t, o, "argocd.argoproj.io/tracking-id", "root:argoproj.io/Application:"+s.ns+"/top")
+	})
+	plan := s.noren(t, t.TempDir(), "plan", "close", "solo", "--env", "prod").must(t, 0)
+	if !strings.Contains(plan.out, "Owners go in a circle") {
+		t.Errorf("the plan does not say that they go in a circle:\n%s", plan.out)
+	}
+	s.edit(t, applications, "top", func(o map[string]any) {
+		annotate(t, o, "argocd.argoproj.io/tracking-id", "gone:argoproj.io/Application:"+s.ns+"/top")
+	})
+	plan = s.noren(t, t.TempDir(), "plan", "close", "solo", "--env", "prod").must(t, 0)
+	if text := strings.Join(strings.Fields(plan.out), " "); !strings.Contains(text, "would take back the pause of Application "+s.ns+"/top if it came back") {
+		t.Errorf("the plan does not say that the parent is gone:\n%s", plan.out)
+	}
+}
