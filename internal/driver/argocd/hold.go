@@ -76,7 +76,7 @@ func (c *conn) holdApplication(ctx context.Context, ref Ref, e driver.Edit) (*dr
 	h.Checks = []driver.Call{{Action: "argocd/app.idle", Params: t.ref}}
 	h.Pauses = []driver.Call{{Action: "argocd/app.pause", Params: t.ref}}
 	if on {
-		h.Next = c.keeper(app.Metadata, kindApplication, Ref(t.ref), "/spec/syncPolicy/automated")
+		h.Next = c.keeper(app.Metadata, kindApplication, t.ref, "/spec/syncPolicy/automated")
 		h.Notes = append(h.Notes, others(app.Metadata, t.what(), h.Next)...)
 	}
 	return h, nil

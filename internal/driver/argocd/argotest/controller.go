@@ -97,8 +97,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		return err
 	}
 	if c.Parents {
-		changed := func(old, new any) {
-			if !equality.Semantic.DeepEqual(old.(*unstructured.Unstructured).Object["spec"], new.(*unstructured.Unstructured).Object["spec"]) {
+		changed := func(before, after any) {
+			if !equality.Semantic.DeepEqual(before.(*unstructured.Unstructured).Object["spec"], after.(*unstructured.Unstructured).Object["spec"]) {
 				c.queue.Add("")
 			}
 		}
