@@ -22,7 +22,7 @@ func (b *builder) marksFit(ctx context.Context) error {
 		}
 	}
 	return each(ctx, changes, func(ctx context.Context, s plan.Step) error {
-		in, err := b.session.Action(ctx, s.Action, s.Params)
+		in, err := b.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil || in.Marker == nil {
 			return err
 		}

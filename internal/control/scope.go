@@ -28,7 +28,9 @@ func (c *Control) scope(env string) (scope, error) {
 // covers tells whether a mark is of an entrance in the catalog.
 func (s scope) covers(o *plan.Origin) bool {
 	return o != nil && slices.ContainsFunc(o.Service.Entrances, func(e plan.Entrance) bool {
-		return slices.ContainsFunc(s, func(have catalog.Entrance) bool { return have.Kind == e.Kind && have.Name == e.Name })
+		return slices.ContainsFunc(s, func(have catalog.Entrance) bool {
+			return have.Kind == e.Kind && have.Name == e.Name && have.Cluster == e.Cluster
+		})
 	})
 }
 

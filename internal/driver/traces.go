@@ -30,6 +30,8 @@ type Seen struct {
 type FoundMark struct {
 	// On is the target that carries it, in the words of this environment.
 	On string
+	// Cluster is the one in which On is, "" for that of the environment.
+	Cluster string
 	// Mark is what of it could be read.
 	Mark action.Mark
 	// Wrong says why it cannot be relied on; "" if it can.
@@ -77,11 +79,24 @@ func FindsTraces[K any](find func(ctx context.Context, conn K) (*Traces, error))
 func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 	all := &Traces{}
 	var errs []error
+	for _, in := range s.All() {
+		errs = append(errs, in.tracesIn(ctx, all))
+	}
+	return all, errors.Join(errs...)
+}
+
+// tracesIn looks through what one session configures.
+func (s *Session) tracesIn(ctx context.Context, all *Traces) error {
+	var errs []error
 	for _, d := range s.registry.drivers {
-		_, configured := s.configs[d.Name]
-		_, inherits := s.configs[d.inherit.from]
-		if d.traces == nil || !configured && !inherits {
+		home, configs := s.home(d)
+		_, configured := configs[d.Name]
+		_, inherits := configs[d.inherit.from]
+		if d.traces == nil || home != s || !configured && !inherits {
 			continue
+		}
+		if len(s.clusters) > 0 && d.inherit.from != "" && !inherits && !d.inherit.says(configs[d.Name]) {
+			continue // it says nothing of where: it is about the clusters
 		}
 		found, err := s.tracesOf(ctx, d)
 		if !configured && errors.Is(err, &fault.Fault{Code: fault.Denied}) {
@@ -93,10 +108,13 @@ func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 		}
 		all.Seen = append(all.Seen, found.Seen...)
 		all.Unseen = append(all.Unseen, found.Unseen...)
-		all.Marks = append(all.Marks, found.Marks...)
+		for _, m := range found.Marks {
+			m.Cluster = s.cluster
+			all.Marks = append(all.Marks, m)
+		}
 		all.Unmarked = append(all.Unmarked, found.Unmarked...)
 	}
-	return all, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func (s *Session) tracesOf(ctx context.Context, d *Driver) (*Traces, error) {

@@ -16,7 +16,7 @@ import (
 )
 
 // CRD sets for [Server.InstallCRDs]. Their versions are pinned in
-// test/kubeserver/crds.txt; a set can also be named by its version, such as
+// test/kubeserver/crds.txt and crdtypes.txt; a set can also be named by its version, such as
 // "argocd-v3.0.23".
 const (
 	// ArgoCDCurrent is a recent Argo CD.
@@ -24,6 +24,9 @@ const (
 	// ArgoCDOld is an Argo CD whose Application lacks
 	// spec.syncPolicy.automated.enabled, so that the server drops the field.
 	ArgoCDOld = "argocd-old"
+	// FluxKustomize has Flux's Kustomization, FluxHelm its HelmRelease.
+	FluxKustomize = "kustomize-controller-current"
+	FluxHelm      = "helm-controller-current"
 )
 
 const (

@@ -80,6 +80,11 @@ func TestKilledWhileGoingBack(t *testing.T) {
 // until f tells that there is none any more; each time, the shop's objects must
 // end as they were. f reports the results of the commands that are killed.
 func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reached func(result)) bool, change ...func(*shopOptions)) {
+	eachPointOf(t, want, func(t *testing.T) *shop { return newShop(t, change...) }, f)
+}
+
+// eachPointOf is eachPoint with shops of another make.
+func eachPointOf(t *testing.T, want int, open func(t *testing.T) *shop, f func(t *testing.T, s *shop, n int, reached func(result)) bool) {
 	var mu sync.Mutex
 	points := map[string]bool{}
 	reached := func(r result) {
@@ -94,7 +99,7 @@ func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reac
 		for i := range killers {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				s := newShop(t, change...)
+				s := open(t)
 				before := s.objects(t)
 				for n := i + 1; ; n += killers {
 					more := f(t, s, n, reached)

@@ -5,6 +5,7 @@ package all
 import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/argocd"
+	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
 	"github.com/noren-dev/noren/internal/driver/httpcheck"
 	"github.com/noren-dev/noren/internal/driver/kube"
@@ -16,6 +17,7 @@ func Registry() *driver.Registry {
 		gate.Driver(),
 		kube.Driver(),
 		argocd.Driver(),
+		flux.Driver(),
 		httpcheck.Driver(),
 	)
 }

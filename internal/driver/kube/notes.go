@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // notes are what the reader of a plan should know of the entrance.
@@ -45,7 +46,7 @@ func (e *entrance) notes(ctx context.Context, r *reading, s *driver.Survey, prob
 		say(false, "Ingress %s asks for a login.", e.key())
 	}
 	if guessed {
-		say(false, "Ingress %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), r.owner.Name, instanceLabel)
+		say(false, "Ingress %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), r.owner.Name, gitops.InstanceLabel)
 	}
 	if skipped := wildcards(s.Hosts); len(skipped) > 0 {
 		say(true, "%s cannot be probed: give the service a health-check URL under it.", strings.Join(skipped, ", "))
@@ -80,61 +81,21 @@ func wildcards(hosts []string) []string {
 	return slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return !strings.ContainsAny(h, "*?") })
 }
 
-const (
-	trackingAnnotation = "argocd.argoproj.io/tracking-id"
-	instanceLabel      = "app.kubernetes.io/instance"
-)
-
-// ownerOf is the Argo CD Application that keeps an object as Git says, and
-// whether that is a guess. The tracking id is "app:group/kind:namespace/name",
-// and app is "namespace_app" for an Application outside Argo CD's own
-// namespace. Source: argoproj/argo-cd docs/user-guide/resource_tracking.md,
-// docs/operator-manual/app-any-namespace.md.
+// ownerOf is who keeps an Ingress as Git says, and whether that is a guess.
 func ownerOf(ing *networkingv1.Ingress) (owner *driver.Owner, guessed bool) {
 	return ownerOfObject(ing, "Ingress")
 }
 
 // ownerOfObject is ownerOf for an object of any kind, as the API writes it.
 func ownerOfObject(o metav1.Object, kind string) (owner *driver.Owner, guessed bool) {
-	if id, ok := o.GetAnnotations()[trackingAnnotation]; ok {
-		app, rest, _ := strings.Cut(id, ":")
-		// A copy of another object's annotations carries that object's id.
-		if strings.HasSuffix(rest, "/"+kind+":"+o.GetNamespace()+"/"+o.GetName()) {
-			return application(app), false
-		}
-	}
-	if app, ok := o.GetLabels()[instanceLabel]; ok && app != "" {
-		return application(app), true
-	}
-	return nil, false
+	owner = gitops.OwnerOf(o, kind)
+	return owner, owner != nil && owner.Guessed
 }
 
-// application is the Application that a tracking id or label names. Without a
-// namespace in it, it is in Argo CD's own, which the driver argocd knows.
-func application(app string) *driver.Owner {
-	if namespace, name, ok := strings.Cut(app, "_"); ok {
-		return &driver.Owner{System: "argocd", Namespace: namespace, Name: name}
-	}
-	return &driver.Owner{System: "argocd", Name: app}
-}
-
-// editors are tools that keep an Ingress as their own sources say, by the
-// names under which they write. Source: metadata.managedFields of objects
-// written by them.
-func editors(ing *networkingv1.Ingress) []string {
-	known := []struct{ prefix, name string }{
-		{"kustomize-controller", "Flux (kustomize-controller)"},
-		{"helm-controller", "Flux (helm-controller)"},
-		{"Terraform", "Terraform"}, {"HashiCorp", "Terraform"}, {"terraform", "Terraform"},
-		{"pulumi", "Pulumi"}, {"crossplane", "Crossplane"},
-	}
-	var out []string
-	for _, m := range ing.ManagedFields {
-		for _, k := range known {
-			if strings.HasPrefix(m.Manager, k.prefix) && !slices.Contains(out, k.name) {
-				out = append(out, k.name)
-			}
-		}
-	}
-	return out
+// editors are tools other than its owner that keep an Ingress as their own
+// sources say.
+func editors(ing *networkingv1.Ingress, owner *driver.Owner) []string {
+	return slices.DeleteFunc(gitops.Editors(ing), func(name string) bool {
+		return strings.HasPrefix(name, "Flux ") && (gitops.LeftAlone(ing) || owner != nil && owner.System == "flux")
+	})
 }

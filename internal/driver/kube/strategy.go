@@ -332,7 +332,7 @@ func (e *entrance) patchProposal(r *reading, cur curtain, why string) (*driver.P
 		Strategy: StrategyPatch, Why: why, EditsOwned: true,
 		Calls: []driver.Call{{Action: ActionPatch, Params: params}},
 	}
-	for _, editor := range editors(r.ing) {
+	for _, editor := range editors(r.ing, r.owner) {
 		p.Notes = append(p.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("Ingress %s is also written by %s, which would take the page away at its next run: pause it meanwhile.", e.key(), editor)})
 	}
 	return p, after, nil
