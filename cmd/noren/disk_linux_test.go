@@ -59,7 +59,7 @@ func TestFullDisk(t *testing.T) {
 		if got := r.says("open"); !strings.Contains(got, "Open: shop") {
 			t.Errorf("%d KiB, and then more: %s", kib, got)
 		}
-		r.wantStatus("Everything is open", false)
+		r.wantStatus("No run of this state directory holds anything closed", false)
 		r.must(syscall.Unmount(state, 0))
 	}
 	if full < 5 || engine == 0 {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,6 +32,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asNoren) != "" {
 		main()
 	}
+	// Where the tests are run under nohup, noren would ignore hangups, too. What
+	// a process catches, the processes that it starts have by default again.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	os.Exit(m.Run())
 }
 
@@ -146,12 +150,15 @@ func (r *rig) get() string {
 }
 
 // A stall stands before a gate's admin address. Once armed for a method, it
-// keeps the next request of that method until it is told what to do with it.
+// keeps the next request of that method until it is told what to do with it;
+// those of the method that come meanwhile wait for that, and pass.
 type stall struct {
 	url string
 
 	mu      sync.Mutex
-	method  string
+	method  string        // armed for, "" if for none
+	keeps   string        // the method of the request that is kept, if any
+	freed   chan struct{} // closed once that one is answered
 	reached chan struct{}
 	answer  chan int // a status, or 0 to pass it on
 }
@@ -161,15 +168,28 @@ func newStall(t *testing.T, admin string) *stall {
 	pass := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: admin})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		s.mu.Lock()
-		armed := s.method == req.Method
+		armed, freed := s.method == req.Method, s.freed
 		if armed {
-			s.method = ""
+			s.method, s.keeps, s.freed = "", req.Method, make(chan struct{})
 			close(s.reached)
+		} else if s.keeps != req.Method {
+			freed = nil
 		}
 		s.mu.Unlock()
+		if !armed && freed != nil {
+			select {
+			case <-freed:
+			case <-t.Context().Done():
+				return
+			}
+		}
 		if armed {
 			select {
 			case status := <-s.answer:
+				s.mu.Lock()
+				s.keeps = ""
+				close(s.freed)
+				s.mu.Unlock()
 				if status != 0 {
 					w.WriteHeader(status)
 					return

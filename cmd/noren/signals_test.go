@@ -59,7 +59,7 @@ func TestFailureAfterAHangup(t *testing.T) {
 	if code := term.exit(); code != fault.ExitError {
 		t.Errorf("exit code %d:\n%s", code, term.shown())
 	}
-	r.wantStatus("Everything is open", false)
+	r.wantStatus("No run of this state directory holds anything closed", false)
 }
 
 // The question is on the screen when the connection is lost.
@@ -75,7 +75,7 @@ func TestHangupWhileAsked(t *testing.T) {
 	if code := term.exit(); code != fault.ExitError {
 		t.Errorf("exit code %d:\n%s", code, term.shown())
 	}
-	r.wantStatus("Everything is open", false)
+	r.wantStatus("No run of this state directory holds anything closed", false)
 }
 
 // Whoever says --on-failure ask is asked, also from another terminal.
@@ -102,7 +102,7 @@ func TestFailureAfterAHangupWaitsIfTold(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	_ = watch.Wait() // it ends as the run did
-	r.wantStatus("Everything is open", false)
+	r.wantStatus("No run of this state directory holds anything closed", false)
 }
 
 // Before a run has begun a hangup ends noren, and nothing was written.
@@ -128,7 +128,7 @@ func TestHangupBeforeARun(t *testing.T) {
 			if code := term.exit(); code >= fault.ExitError {
 				t.Errorf("exit code %d, want death by the signal:\n%s", code, term.shown())
 			}
-			r.wantStatus("Everything is open", false)
+			r.wantStatus("No run of this state directory holds anything closed", false)
 		})
 	}
 }
@@ -178,7 +178,7 @@ func TestInterruptWhilePlanning(t *testing.T) {
 			if state.ExitCode() != fault.ExitInterrupted && !died {
 				t.Errorf("%s, want exit code %d", state, fault.ExitInterrupted)
 			}
-			r.wantStatus("Everything is open", false)
+			r.wantStatus("No run of this state directory holds anything closed", false)
 		})
 	}
 }
@@ -205,7 +205,7 @@ func TestInterruptWhileConfirming(t *testing.T) {
 			if code := term.exit(); code != fault.ExitInterrupted {
 				t.Errorf("exit code %d:\n%s", code, term.shown())
 			}
-			r.wantStatus("Everything is open", false)
+			r.wantStatus("No run of this state directory holds anything closed", false)
 		})
 	}
 }

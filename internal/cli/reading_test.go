@@ -71,7 +71,7 @@ services:
 			}
 			out.Reset()
 			if code := cli.Main(t.Context(), cli.World{Args: []string{"status"}, Stdout: &out, Stderr: &errs, Registry: all.Registry(), Now: time.Now}); code != 0 ||
-				!strings.Contains(out.String(), "Everything is open") {
+				!strings.Contains(out.String(), "No run of this state directory holds anything closed") {
 				t.Errorf("status: %d %s", code, &out)
 			}
 		})

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -173,12 +172,15 @@ func (c *Control) extensions(ctx context.Context, closing *run.Run) ([]plan.Exte
 // when the service opens.
 func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove []plan.Step, err error) {
 	full := s.Closing.Plan.Services[slices.IndexFunc(s.Closing.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
-	full.Entrances = s.Entrances
+	full.Entrances, full.Workloads = s.Entrances, s.Workloads
 	x.plan.Services = append(x.plan.Services, full)
 	limits := map[string]int{}
 	for _, e := range s.Entrances {
 		x.plan.Locks = append(x.plan.Locks, e.Target)
 		limits[e.Target] = x.limit(s.Service, e)
+	}
+	for _, w := range s.Workloads {
+		x.plan.Locks = append(x.plan.Locks, w.Target)
 	}
 	if len(s.Entrances) == 0 { // nothing but workloads: there is no page
 		return nil, nil, nil
@@ -326,16 +328,12 @@ func (x *extender) proofs(ctx context.Context, service, mark string) ([]plan.Ste
 	var out []plan.Step
 	for _, stage := range x.closing.Plan.Stages {
 		for _, s := range stage.Steps {
-			if stage.Name != plan.StageProve || s.Service != service {
+			if stage.Name != plan.StageProve || s.Optional || s.Service != service {
 				continue
 			}
-			var params map[string]json.RawMessage
-			if err := json.Unmarshal(s.Params, &params); err != nil {
+			params, err := askingFor(mark, s.Params)
+			if err != nil {
 				return nil, fmt.Errorf("step %s of run %s: %w", s.ID, x.closing.ID, err)
-			}
-			var err error
-			if params["mark"], err = json.Marshal(mark); err != nil {
-				return nil, err
 			}
 			p, err := stepOf(ctx, x.session, "renewed-"+s.ID, driver.Call{Action: s.Action, Params: params})
 			if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
@@ -72,13 +71,13 @@ func (x *planner) watchForMarks(ctx context.Context) func(*Closing, error) (*Clo
 	}
 }
 
-// marked are the leftovers on entrances that are to be closed, by whether their
-// run is known here.
+// marked are the leftovers on what is to be closed or brought to rest, by
+// whether their run is known here.
 func (x *planner) marked(r *LeftoverReport) (unknown, ended []Leftover) {
 	for _, e := range r.Environments {
 		for _, l := range e.Leftovers {
 			switch {
-			case !l.Recoverable() || l.origin == nil || !x.closes(l.origin.Service):
+			case !l.Recoverable() || !x.asked().covers(l.origin):
 			case l.Cause == EndedRun:
 				ended = append(ended, l)
 			default:
@@ -89,8 +88,14 @@ func (x *planner) marked(r *LeftoverReport) (unknown, ended []Leftover) {
 	return unknown, ended
 }
 
-func (x *planner) closes(s plan.Service) bool {
-	return slices.ContainsFunc(s.Entrances, func(e plan.Entrance) bool {
-		return slices.ContainsFunc(x.places, func(p *place) bool { return p.entrance.Kind == e.Kind && p.entrance.Name == e.Name })
-	})
+// asked is what the closing is to close and to bring to rest.
+func (x *planner) asked() scope {
+	var s scope
+	for _, p := range x.places {
+		s = append(s, catalogued{p.entrance.Cluster, p.entrance.Kind, p.entrance.Name})
+	}
+	for _, w := range x.works {
+		s = append(s, catalogued{w.workload.Cluster, w.workload.Kind, w.workload.Name})
+	}
+	return s
 }
