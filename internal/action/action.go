@@ -187,5 +187,7 @@ type Permission struct {
 	Resource  string `json:"resource"` // "ingresses.networking.k8s.io"
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name,omitempty"`
-	Why       string `json:"why"`
+	// Cluster is that of the environment, where it has several.
+	Cluster string `json:"cluster,omitempty"`
+	Why     string `json:"why"`
 }

@@ -52,7 +52,23 @@ type Environment struct {
 	// Drivers holds each driver's section by the driver's name. A driver
 	// without a section is not in it.
 	Drivers map[string]Section
+	// Clusters are those of the environment, where it has several, in the order
+	// of the file.
+	Clusters []Cluster
+	At       fault.Position
+}
+
+// A Cluster is one of several in an environment. What its sections leave out is
+// as the environment's say.
+type Cluster struct {
+	Name    string
+	Drivers map[string]Section
 	At      fault.Position
+}
+
+// Configs returns the cluster's own sections as the JSON that a driver decodes.
+func (c Cluster) Configs() map[string]json.RawMessage {
+	return Environment{Drivers: c.Drivers}.Configs()
 }
 
 // Configs returns the drivers' sections as the JSON that a driver decodes.
@@ -125,7 +141,9 @@ func (s Service) HealthAt(url string) fault.Position {
 type Entrance struct {
 	Kind string // "kube/ingress"
 	Name string // "shop/web"
-	// Options are the keys of the entrance other than kind and name, strategy
+	// Cluster is one of the environment's, "" where it has none.
+	Cluster string
+	// Options are the keys of the entrance other than these, strategy
 	// among them: its driver decodes them.
 	Options Section
 	At      fault.Position
@@ -136,7 +154,9 @@ type Entrance struct {
 type Workload struct {
 	Kind string // "kube/deployment"
 	Name string // "shop/worker"
-	// Options are the keys other than kind and name: its driver decodes them.
+	// Cluster is one of the environment's, "" where it has none.
+	Cluster string
+	// Options are the keys other than these: its driver decodes them.
 	Options Section
 	At      fault.Position
 }

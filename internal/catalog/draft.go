@@ -30,6 +30,14 @@ type DraftEnvironment struct {
 	Protected bool
 	// Drivers holds each driver's configuration by the driver's name.
 	Drivers map[string]map[string]any
+	// Clusters are written where the environment has several.
+	Clusters []DraftCluster
+}
+
+// A DraftCluster is one of several clusters of an environment to write.
+type DraftCluster struct {
+	Name    string
+	Drivers map[string]map[string]any
 }
 
 // A DraftService is a service to write.
@@ -50,6 +58,7 @@ type DraftService struct {
 // A DraftEntrance is an entrance to write.
 type DraftEntrance struct {
 	Kind, Name string
+	Cluster    string // "" where the environment has one
 	Options    map[string]any
 	// Hosts and Class ("AWS Load Balancer Controller (group shared)") become a
 	// comment above it.
@@ -117,18 +126,34 @@ func writeEnvironments(b *bytes.Buffer, all []DraftEnvironment, known *Known) er
 		if e.Protected {
 			b.WriteString("    protected: true\n")
 		}
-		for _, name := range slices.Sorted(maps.Keys(e.Drivers)) {
-			if !slices.Contains(known.Drivers, name) {
-				known.Drivers = append(known.Drivers, name)
+		if err := writeDrivers(b, "    ", e.Drivers, known); err != nil {
+			return fmt.Errorf("catalog: write environment %s: %w", e.Name, err)
+		}
+		if len(e.Clusters) > 0 {
+			b.WriteString("    clusters:\n")
+		}
+		for _, c := range e.Clusters {
+			fmt.Fprintf(b, "      %s:\n", scalar(c.Name))
+			if err := writeDrivers(b, "        ", c.Drivers, known); err != nil {
+				return fmt.Errorf("catalog: write cluster %s of %s: %w", c.Name, e.Name, err)
 			}
-			value, err := flow(e.Drivers[name])
-			if err != nil {
-				return fmt.Errorf("catalog: write environment %s: %s: %w", e.Name, name, err)
-			}
-			fmt.Fprintf(b, "    %s: %s\n", scalar(name), value)
 		}
 		b.WriteString("    # Staff who reach the application while it is closed:\n" +
 			"    # bypass: {sources: [203.0.113.0/24], pass: true}\n")
+	}
+	return nil
+}
+
+func writeDrivers(b *bytes.Buffer, indent string, drivers map[string]map[string]any, known *Known) error {
+	for _, name := range slices.Sorted(maps.Keys(drivers)) {
+		if !slices.Contains(known.Drivers, name) {
+			known.Drivers = append(known.Drivers, name)
+		}
+		value, err := flow(drivers[name])
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(b, "%s%s: %s\n", indent, scalar(name), value)
 	}
 	return nil
 }
@@ -208,6 +233,9 @@ func writeEntrance(b *bytes.Buffer, e DraftEntrance, known *Known) error {
 		fmt.Fprintf(b, "      # %s\n", comment(strings.Join(about, "; ")))
 	}
 	fmt.Fprintf(b, "      - kind: %s\n        name: %s\n", scalar(e.Kind), scalar(e.Name))
+	if e.Cluster != "" {
+		fmt.Fprintf(b, "        cluster: %s\n", scalar(e.Cluster))
+	}
 	for _, key := range slices.Sorted(maps.Keys(e.Options)) {
 		value, err := flow(e.Options[key])
 		if err != nil {

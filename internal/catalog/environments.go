@@ -16,26 +16,52 @@ func (f *fileReader) environments(n *node) {
 			{"protected", func(n *node) { env.Protected = f.bool(n, "protected") }},
 			{"bypass", func(n *node) { env.Bypass = f.bypass(n) }},
 		}
-		for _, d := range f.known.Drivers {
-			fields = append(fields, field{d, func(n *node) {
-				if f.is(n, mapping, d+" of "+what) {
-					env.Drivers[d] = newSection(f.source, n)
-				}
-			}})
-		}
+		fields = append(fields, field{"clusters", func(n *node) {
+			f.named(n, "clusters of "+e.key, func(e entry) { env.Clusters = append(env.Clusters, f.cluster(e)) })
+		}})
+		fields = append(fields, f.drivers(env.Drivers, what)...)
 		if e.value.shape != null {
 			f.object(e.value, what, nil, fields...)
 		}
-		// A section without keys ("kube:") still says that the driver is used.
-		for _, x := range e.value.entries {
-			if x.value.shape == null && slices.Contains(f.known.Drivers, x.key) {
-				env.Drivers[x.key] = newSection(f.source, &node{spot: x.spot, shape: mapping})
-			}
-		}
+		f.bare(env.Drivers, e.value)
 		f.c.Environments = append(f.c.Environments, env)
 	})
 	if n.shape == mapping && len(n.entries) == 0 {
 		f.add(n.spot, "no environment", "A service is closed in an environment, and there is none.")
+	}
+}
+
+// cluster reads one of several clusters of an environment.
+func (f *fileReader) cluster(e entry) Cluster {
+	f.name(e, "a cluster")
+	c := Cluster{Name: e.key, Drivers: map[string]Section{}, At: f.position(e.spot)}
+	what := "the cluster " + e.key
+	if e.value.shape != null {
+		f.object(e.value, what, nil, f.drivers(c.Drivers, what)...)
+	}
+	f.bare(c.Drivers, e.value)
+	return c
+}
+
+// drivers are the fields of drivers' sections.
+func (f *fileReader) drivers(into map[string]Section, what string) []field {
+	var fields []field
+	for _, d := range f.known.Drivers {
+		fields = append(fields, field{d, func(n *node) {
+			if f.is(n, mapping, d+" of "+what) {
+				into[d] = newSection(f.source, n)
+			}
+		}})
+	}
+	return fields
+}
+
+// bare files sections without keys: "kube:" still says that the driver is used.
+func (f *fileReader) bare(into map[string]Section, n *node) {
+	for _, x := range n.entries {
+		if x.value.shape == null && slices.Contains(f.known.Drivers, x.key) {
+			into[x.key] = newSection(f.source, &node{spot: x.spot, shape: mapping})
+		}
 	}
 }
 

@@ -43,9 +43,12 @@ type keepSchema struct {
 }
 
 type environmentSchema struct {
-	Protected bool          `json:"protected,omitempty" jsonschema_description:"Announce loudly and ask for the environment's name before changing anything here."`
-	Bypass    *bypassSchema `json:"bypass,omitempty" jsonschema_description:"Staff who may pass while an entrance is closed."`
+	Protected bool                     `json:"protected,omitempty" jsonschema_description:"Announce loudly and ask for the environment's name before changing anything here."`
+	Bypass    *bypassSchema            `json:"bypass,omitempty" jsonschema_description:"Staff who may pass while an entrance is closed."`
+	Clusters  map[string]clusterSchema `json:"clusters,omitempty" jsonschema_description:"Where the environment has several clusters: each by name, with drivers of its own. What it leaves out is as the environment says."`
 }
+
+type clusterSchema struct{}
 
 type bypassSchema struct {
 	Sources []string `json:"sources,omitempty" jsonschema:"example=203.0.113.0/24" jsonschema_description:"Addresses and networks (CIDR) whose requests reach the application."`
@@ -89,12 +92,19 @@ func Schema(sections, entrances, workloads map[string]any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	cluster, err := within(environment, "clusters", "")
+	if err != nil {
+		return nil, err
+	}
+	cluster.Properties = jsonschema.NewProperties()
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
-		s := reflected(reflector, sections[name])
-		if s.Description == "" {
-			s.Description = "Configuration of the driver " + name + " in this environment."
+		for place, in := range map[string]*jsonschema.Schema{"environment": environment, "cluster": cluster} {
+			s := reflected(reflector, sections[name])
+			if s.Description == "" {
+				s.Description = "Configuration of the driver " + name + " in this " + place + "."
+			}
+			in.Properties.Set(name, s)
 		}
-		environment.Properties.Set(name, s)
 	}
 	for key, items := range map[string]*jsonschema.Schema{
 		"entrances": partSchema(reflector, "entrance", entrances), "workloads": partSchema(reflector, "workload", workloads),
@@ -107,7 +117,7 @@ func Schema(sections, entrances, workloads map[string]any) ([]byte, error) {
 			s.Items = items
 		}
 	}
-	for _, path := range [][]string{{"environments"}, {"services"}} {
+	for _, path := range [][]string{{"environments"}, {"environments", "", "clusters"}, {"services"}} {
 		s, err := within(root, path...)
 		if err != nil {
 			return nil, err
@@ -129,6 +139,7 @@ func partSchema(r *jsonschema.Reflector, what string, optionsByKind map[string]a
 		s := reflected(r, optionsByKind[kind])
 		s.Properties.Set("kind", &jsonschema.Schema{Type: "string", Const: kind, Description: "The kind of " + what + "."})
 		s.Properties.Set("name", &jsonschema.Schema{Type: "string", MinLength: new(uint64(1)), Description: "Its name, as " + kind + " writes it."})
+		s.Properties.Set("cluster", &jsonschema.Schema{Type: "string", Description: "One of the environment's clusters, where it has several."})
 		s.Required = append([]string{"kind", "name"}, s.Required...)
 		kinds = append(kinds, s)
 	}

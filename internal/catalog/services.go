@@ -143,7 +143,7 @@ func (f *fileReader) part(item *node, what, kind string, kinds []string) (Entran
 	rest := &node{spot: item.spot, shape: mapping}
 	var options []field
 	for _, x := range item.entries {
-		if x.key != "kind" && x.key != "name" {
+		if x.key != "kind" && x.key != "name" && x.key != "cluster" {
 			options = append(options, field{x.key, func(*node) { rest.entries = append(rest.entries, x) }})
 		}
 	}
@@ -154,6 +154,7 @@ func (f *fileReader) part(item *node, what, kind string, kinds []string) (Entran
 			}
 		}},
 		{"name", func(n *node) { e.Name, _ = f.text(n, "the name") }},
+		{"cluster", func(n *node) { e.Cluster, _ = f.text(n, "the cluster") }},
 	}, options...)...)
 	e.Options = newSection(f.source, rest)
 	return e, e.Kind != "" && e.Name != ""
@@ -209,7 +210,7 @@ func (f *fileReader) across() {
 func (f *fileReader) doors() {
 	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
-		first := map[[2]string]fault.Position{}
+		first := map[[3]string]fault.Position{}
 		for _, s := range f.c.services {
 			if !s.isIn(env.Name) {
 				continue
@@ -221,18 +222,20 @@ func (f *fileReader) doors() {
 					"%s has no entrance in %s, so there is nothing to close. Add one, or name the environments it is in with \"only\".", s.Name, env.Name))
 			}
 			for _, e := range here.Entrances {
-				f.once(first, "entrance", "An entrance", e)
+				f.once(env, first, "entrance", "An entrance", e)
 			}
 			for _, w := range here.Workloads {
-				f.once(first, "workload", "A workload", Entrance(w))
+				f.once(env, first, "workload", "A workload", Entrance(w))
 			}
 		}
 	}
 }
 
-// once checks that what has a kind and a name is not among the first.
-func (f *fileReader) once(first map[[2]string]fault.Position, what, capital string, e Entrance) {
-	key := [2]string{e.Kind, e.Name}
+// once checks that what has a kind and a name is in a cluster of its
+// environment, and not among the first.
+func (f *fileReader) once(env Environment, first map[[3]string]fault.Position, what, capital string, e Entrance) {
+	f.inCluster(env, what, e)
+	key := [3]string{e.Cluster, e.Kind, e.Name}
 	was, twice := first[key]
 	if !twice {
 		first[key] = e.At
@@ -240,4 +243,27 @@ func (f *fileReader) once(first map[[2]string]fault.Position, what, capital stri
 	}
 	f.add(spot{e.At.Line, e.At.Column}, what+" is listed twice",
 		fmt.Sprintf("%s %s is already listed at %s. %s belongs to one service.", e.Kind, e.Name, was, capital))
+}
+
+// inCluster checks that an entrance or a workload is in a cluster that its
+// environment has, and in one at all where the environment itself has none for
+// it.
+func (f *fileReader) inCluster(env Environment, what string, e Entrance) {
+	var names []string
+	for _, c := range env.Clusters {
+		names = append(names, c.Name)
+	}
+	at := spot{e.At.Line, e.At.Column}
+	name, _, _ := strings.Cut(e.Kind, "/")
+	_, own := env.Drivers[name]
+	switch {
+	case e.Cluster == "" && (len(names) == 0 || own):
+	case e.Cluster == "":
+		f.add(at, what+" needs a cluster", fmt.Sprintf("%s has several clusters (%s), and %s %s does not say which it is in.", env.Name, listed(names), e.Kind, e.Name),
+			"cluster: "+names[0])
+	case len(names) == 0:
+		f.add(at, "unknown cluster", fmt.Sprintf("%s %s names the cluster %q, and %s has no clusters.", e.Kind, e.Name, e.Cluster, env.Name))
+	case !slices.Contains(names, e.Cluster):
+		f.add(at, "unknown cluster", fmt.Sprintf("%s has no cluster %q%s It has: %s.", env.Name, e.Cluster, didYouMean(e.Cluster, names), listed(names)))
+	}
 }

@@ -44,8 +44,10 @@ JSON Schema beside it. It changes nothing but these two files.
 
 An environment is named after its context (sandbox, qa, prod) unless --env says
 otherwise, in the order of the contexts and gates. One with "prod" in its name
-becomes protected.`,
+becomes protected. Contexts to which --env gives one name are the clusters of one
+environment.`,
 		Example: `  noren init --context shop-sandbox --context shop-prod
+  noren init --context tokyo --context osaka --env prod --env prod
   noren init --gate http://127.0.0.1:7410 --env local`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.init(cmd.Context(), flags) },
@@ -196,16 +198,35 @@ func (a *app) places(ctx context.Context, flags initFlags) ([]control.InitPlace,
 		places[i].Environment = name
 		_, places[i].Protected = control.GuessEnvironment(name)
 	}
-	return places, distinctNames(places)
+	return places, distinctNames(places, flags)
 }
 
-func distinctNames(places []control.InitPlace) error {
+// distinctNames lets several contexts be the clusters of one environment, where
+// --env says so by naming it for each, and refuses other doubles.
+func distinctNames(places []control.InitPlace, flags initFlags) error {
+	of := map[string][]int{}
+	for i, p := range places {
+		of[p.Environment] = append(of[p.Environment], i)
+	}
 	seen := map[string]bool{}
-	for _, p := range places {
-		if seen[p.Environment] {
-			return invalid("two environments of one name", fmt.Sprintf("Two of the places would be called %s. Name each with --env, in order.", p.Environment))
+	for i := range places {
+		p := &places[i]
+		if len(of[p.Environment]) == 1 {
+			continue
 		}
-		seen[p.Environment] = true
+		last := of[p.Environment][len(of[p.Environment])-1]
+		kube := p.Drivers["kube"]
+		if last >= len(flags.envs) || kube == nil {
+			return invalid("two environments of one name", fmt.Sprintf("Two of the places would be called %[1]s. Name each with --env, in order; "+
+				"--env %[1]s for each of several contexts makes them clusters of one environment.", p.Environment))
+		}
+		context := fmt.Sprint(kube["context"])
+		p.Cluster = catalog.Name(context[strings.LastIndex(context, "/")+1:])
+		key := p.Environment + "/" + p.Cluster
+		if p.Cluster == "" || seen[key] {
+			return invalid("two clusters of one name", fmt.Sprintf("The contexts of %s would have one name as clusters: %q. Name one of them otherwise in the kubeconfig.", p.Environment, p.Cluster))
+		}
+		seen[key] = true
 	}
 	return nil
 }

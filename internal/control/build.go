@@ -38,13 +38,17 @@ type request struct {
 
 func (b *builder) place(ctx context.Context, p *place) error {
 	target := p.survey.Target
-	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Target: target,
+	at := b.session.At(p.entrance.Cluster)
+	entrance := plan.Entrance{Kind: p.entrance.Kind, Name: p.entrance.Name, Cluster: p.entrance.Cluster, Target: target,
 		Strategy: p.proposal.Strategy, Why: p.proposal.Why, URLs: b.provableURLs(p), Unproved: b.unprovable(p)}
 	b.plan.Locks = append(b.plan.Locks, target)
 	for _, n := range slices.Concat(p.survey.Notes, p.proposal.Notes) {
 		b.plan.AddNote(n, target)
 	}
 	for _, budget := range p.proposal.Budgets {
+		if budget.Of != "" && at.Cluster() != "" { // clusters may use the same names
+			budget.Of += " in " + at.Cluster()
+		}
 		b.plan.AddBudget(budget)
 	}
 
@@ -53,10 +57,11 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		requests = append(requests, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience})
 	}
 	if o := p.survey.Owner; p.proposal.EditsOwned && o != nil {
-		pauses, err := b.pauses(ctx, p.service, target, *o)
+		owner, pauses, err := b.pauses(ctx, p.service, p.entrance.Cluster, target, *o)
 		if err != nil {
 			return err
 		}
+		entrance.Owner = owner
 		requests = append(requests, pauses...)
 	}
 	for _, call := range p.proposal.Calls {
@@ -69,13 +74,13 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		b.plan.AddNote(driver.Note{Warn: true, Text: "NOT PROVED at " + cmp.Or(u.URL, target) + ". " + u.Why}, target)
 	}
 	for _, r := range requests {
-		if err := b.add(ctx, r); err != nil {
+		if err := b.add(ctx, at, r); err != nil {
 			return err
 		}
 	}
 	b.returning(p.service.Name, entrance.URLs)
 	for _, call := range p.proposal.Ready {
-		s, err := b.step(ctx, plan.StageReady, call)
+		s, err := b.step(ctx, at, plan.StageReady, call)
 		if err != nil {
 			return err
 		}
@@ -120,46 +125,6 @@ func (b *builder) service(s catalog.Service) *plan.Service {
 	return &b.plan.Services[i]
 }
 
-// pauses ask for the automated sync of a target's owner to be paused, after any
-// sync under way has ended. An owner that is only guessed, and does not exist,
-// is noted.
-func (b *builder) pauses(ctx context.Context, s catalog.Service, target string, o driver.Owner) ([]request, error) {
-	err := b.resumedBy(ctx, o)
-	if o.Guessed && errors.Is(err, &fault.Fault{Code: fault.NotFound}) {
-		b.plan.AddNote(driver.Note{Text: fmt.Sprintf("A label names %s %s as the owner, and there is none: nothing is paused.", o.System, o.Name)}, target)
-		return nil, nil
-	}
-	return []request{
-		{plan.StageCheck, ownerCall(o, "app.idle"), s.Name, "", "", idlePatience},
-		{plan.StagePause, ownerCall(o, "app.pause"), s.Name, "", "", applyPatience},
-	}, err
-}
-
-// ownerCall is a call of an action that every driver of a GitOps system has:
-// app.idle, app.pause, app.owner, app.refresh, app.compared, app.sync,
-// app.settled, each with the object's namespace and name.
-func ownerCall(o driver.Owner, name string) driver.Call {
-	return driver.Call{Action: o.System + "/" + name, Params: map[string]string{"namespace": o.Namespace, "name": o.Name}}
-}
-
-// resumedBy warns where somebody would switch a paused sync on again.
-func (b *builder) resumedBy(ctx context.Context, o driver.Owner) error {
-	in, _, err := openCall(ctx, b.session, ownerCall(o, "app.owner"))
-	if err != nil {
-		return err
-	}
-	answered := b.asks(b.env.Name, in.Target)
-	v, err := in.Check.Check(ctx)
-	answered()
-	if err != nil {
-		return unread(in.Target, b.env.Name, err)
-	}
-	for _, f := range v.Findings {
-		b.plan.AddNote(driver.Note{Warn: true, Text: f}, in.Target)
-	}
-	return nil
-}
-
 // proof asks the front door, from outside, for our page, as a customer would.
 // Where that would not show it, because staff pass by address (and noren may
 // run in the office) or only some requests are closed, the probe's header does.
@@ -190,7 +155,7 @@ func (b *builder) staff(ctx context.Context) error {
 		if len(urls) == 0 {
 			continue
 		}
-		step, err := b.step(ctx, plan.StageProve, driver.Call{Action: plan.ActionStaff, Params: map[string]any{"urls": urls, "pass": b.pass}})
+		step, err := b.step(ctx, b.session, plan.StageProve, driver.Call{Action: plan.ActionStaff, Params: map[string]any{"urls": urls, "pass": b.pass}})
 		if err != nil {
 			return err
 		}
@@ -224,7 +189,7 @@ func (b *builder) returns(ctx context.Context) ([]plan.Step, error) {
 		if len(urls) == 0 {
 			continue
 		}
-		step, err := b.step(ctx, plan.StageReturn, driver.Call{Action: "http/open",
+		step, err := b.step(ctx, b.session, plan.StageReturn, driver.Call{Action: "http/open",
 			Params: map[string]any{"urls": urls, "mark": b.mark, "silent": true}})
 		if err != nil {
 			return nil, err
@@ -236,12 +201,12 @@ func (b *builder) returns(ctx context.Context) ([]plan.Step, error) {
 	return steps, nil
 }
 
-func (b *builder) add(ctx context.Context, r request) error {
-	s, err := b.step(ctx, r.stage, r.call)
+func (b *builder) add(ctx context.Context, at *driver.Session, r request) error {
+	s, err := b.step(ctx, at, r.stage, r.call)
 	if err != nil {
 		return err
 	}
-	key := s.Action + " " + string(s.Params)
+	key := s.Action + " " + s.Target + " " + string(s.Params)
 	if b.seen == nil {
 		b.seen, b.byStage = map[string]bool{}, map[plan.StageName][]plan.Step{}
 	}
@@ -255,7 +220,7 @@ func (b *builder) add(ctx context.Context, r request) error {
 		s.Track = s.ID
 	}
 	if s.Title = r.title; s.Title == "" {
-		s.Title = verbs[r.stage] + " " + s.Target
+		s.Title = b.verb(r.stage, s.Action) + " " + s.Target
 	}
 	if r.stage == plan.StageCheck {
 		_, what, _ := strings.Cut(s.Action, ".")
@@ -271,15 +236,26 @@ func (b *builder) add(ctx context.Context, r request) error {
 func (b *builder) needed(s plan.Step, service string) {
 	pauses := b.byStage[plan.StagePause]
 	for i := range pauses {
-		if p := &pauses[i]; p.Action == s.Action && string(p.Params) == string(s.Params) && !slices.Contains(p.Services, service) {
+		p := &pauses[i]
+		if p.Action == s.Action && p.Target == s.Target && string(p.Params) == string(s.Params) && !slices.Contains(p.Services, service) {
 			p.Services = append(p.Services, service)
 		}
 	}
 }
 
-// verbs begin the titles of steps whose request brings none.
-var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close",
-	plan.StageRest: "Bring to rest"}
+// verb begins the title of a step whose request brings none.
+func (b *builder) verb(stage plan.StageName, name string) string {
+	switch pause, _ := b.Registry.Pause(name); {
+	case pause.Title != "":
+		return pause.Title
+	case stage == plan.StageClose:
+		return "Close"
+	case stage == plan.StageRest:
+		return "Bring to rest"
+	default:
+		return "Check"
+	}
+}
 
 // some names the first of several things.
 func some(names []string) string {
@@ -301,7 +277,7 @@ func (b *builder) observe(ctx context.Context) error {
 		}
 	}
 	return each(ctx, changes, func(ctx context.Context, s *plan.Step) error {
-		in, err := b.session.Action(ctx, s.Action, s.Params)
+		in, err := b.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil {
 			return err
 		}

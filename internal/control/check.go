@@ -128,6 +128,13 @@ func (c *Control) checkOffline(env catalog.Environment) (EnvironmentCheck, error
 			e.Problems = append(e.Problems, section.Fault("", err, driver.Keys(c.Registry.Driver(name).NewConfig())...))
 		}
 	}
+	for _, cluster := range env.Clusters {
+		for name, section := range cluster.Drivers {
+			if err := c.Registry.CheckClusters(name, configs, cluster.Configs()); err != nil {
+				e.Problems = append(e.Problems, section.Fault("", err, driver.Keys(c.Registry.Driver(name).NewConfig())...))
+			}
+		}
+	}
 	services, err := c.Catalog.Services(env.Name)
 	if err != nil {
 		return e, err

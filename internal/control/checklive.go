@@ -100,38 +100,51 @@ func (l *liveCheck) problem(i int, out *ServiceCheck, err error) {
 // could not be read: a missing permission may be why.
 func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permission {
 	var need []action.Permission
-	ask := func(call driver.Call) {
+	ask := func(cluster string, call driver.Call) {
 		params, err := json.Marshal(call.Params)
 		if err != nil {
 			return
 		}
-		if in, err := l.session.Action(ctx, call.Action, params); err == nil && in.Requirer != nil {
-			need = append(need, in.Requirer.Requires()...)
-		}
-	}
-	owned := func(o *driver.Owner) {
-		for _, name := range []string{"app.owner", "app.idle", "app.pause"} {
-			ask(ownerCall(*o, name))
-		}
-		for _, c := range afterResumeCalls {
-			ask(ownerCall(*o, c.action))
+		if in, err := l.session.At(cluster).Action(ctx, call.Action, params); err == nil && in.Requirer != nil {
+			need = append(need, inCluster(cluster, in.Requirer.Requires())...)
 		}
 	}
 	for _, p := range x.places {
 		for _, call := range slices.Concat(p.proposal.Checks, p.proposal.Calls, p.proposal.Ready) {
-			ask(call)
+			ask(p.entrance.Cluster, call)
 		}
 		if o := p.survey.Owner; o != nil && p.proposal.EditsOwned {
-			owned(o)
+			need = append(need, x.ownerNeeds(ctx, p.entrance.Cluster, *o)...)
 		}
 	}
 	for _, w := range x.works {
 		for _, call := range w.resting.Calls {
-			ask(call)
+			ask(w.workload.Cluster, call)
 		}
 		if o := w.resting.Owner; o != nil {
-			owned(o)
+			need = append(need, x.ownerNeeds(ctx, w.workload.Cluster, *o)...)
 		}
+	}
+	return need
+}
+
+// ownerNeeds lists what pausing an owner needs, and those who would take that
+// back, as far as they could be read.
+func (x *planner) ownerNeeds(ctx context.Context, cluster string, o driver.Owner) []action.Permission {
+	var need []action.Permission
+	c, _ := x.chain(ctx, cluster, o) // why it could not be read is said with the plan
+	for _, owner := range c.owners {
+		if more, err := x.session.At(cluster).OwnerRequires(ctx, owner); err == nil {
+			need = append(need, inCluster(cluster, more)...)
+		}
+	}
+	return need
+}
+
+// inCluster says of permissions which cluster they are needed in.
+func inCluster(cluster string, need []action.Permission) []action.Permission {
+	for i := range need {
+		need[i].Cluster = cluster
 	}
 	return need
 }
@@ -141,15 +154,15 @@ func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permissio
 func (l *liveCheck) entranceNeeds(ctx context.Context, s catalog.Service) []action.Permission {
 	var need []action.Permission
 	for _, e := range s.Entrances {
-		opened, err := l.session.Entrance(ctx, e.Kind, e.Name, e.Options.JSON)
+		opened, err := l.session.At(e.Cluster).Entrance(ctx, e.Kind, e.Name, e.Options.JSON)
 		if r, ok := opened.(action.Requirer); ok && err == nil {
-			need = append(need, r.Requires()...)
+			need = append(need, inCluster(e.Cluster, r.Requires())...)
 		}
 	}
 	for _, w := range s.Workloads {
-		opened, err := l.session.Workload(ctx, w.Kind, w.Name, w.Options.JSON)
+		opened, err := l.session.At(w.Cluster).Workload(ctx, w.Kind, w.Name, w.Options.JSON)
 		if r, ok := opened.(action.Requirer); ok && err == nil {
-			need = append(need, r.Requires()...)
+			need = append(need, inCluster(w.Cluster, r.Requires())...)
 		}
 	}
 	return need
@@ -205,9 +218,13 @@ func (l *liveCheck) permissions(ctx context.Context, e *EnvironmentCheck) error 
 	var texts []string
 	for _, r := range refusals {
 		e.Identity = r.Identity
-		if !grants[r.Grant] {
-			grants[r.Grant] = true
-			texts = append(texts, strings.TrimSpace(r.Grant))
+		grant := strings.TrimSpace(r.Grant)
+		if c := r.Permission.Cluster; c != "" {
+			grant = "# in cluster " + c + ":\n" + grant
+		}
+		if !grants[grant] {
+			grants[grant] = true
+			texts = append(texts, grant)
 		}
 	}
 	e.Grant = strings.Join(texts, "\n---\n")
@@ -243,6 +260,9 @@ func words(p action.Permission) string {
 	}
 	if p.Namespace != "" {
 		text += " in " + p.Namespace
+	}
+	if p.Cluster != "" {
+		text += " of cluster " + p.Cluster
 	}
 	if p.Why != "" {
 		text += "  (" + p.Why + ")"

@@ -139,6 +139,7 @@ type planner struct {
 	held    map[string]store.Lock // by target
 	// concerns tells which entrances are proposed to be closed; nil: all.
 	concerns func(*driver.Survey) bool
+	chains   map[keptIn]chain
 }
 
 // A place is one entrance of one service, as surveyed and as proposed.
@@ -183,6 +184,18 @@ func (c *Control) planEnvironment(env catalog.Environment) (plan.Environment, er
 		errs = append(errs, section.Fault("", err))
 		pinned.Drivers[name] = raw
 	}
+	for _, cluster := range env.Clusters {
+		own := driver.Configs{}
+		for name, section := range cluster.Drivers {
+			raw, err := c.Registry.Pinned(name, section.JSON, dir)
+			errs = append(errs, section.Fault("", err))
+			own[name] = raw
+		}
+		if pinned.Clusters == nil {
+			pinned.Clusters = map[string]driver.Configs{}
+		}
+		pinned.Clusters[cluster.Name] = own
+	}
 	return pinned, joined(errs)
 }
 
@@ -195,7 +208,7 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 		}
 	}
 	return each(ctx, x.places, func(ctx context.Context, p *place) error {
-		e, err := x.session.Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options.JSON)
+		e, err := x.session.At(p.entrance.Cluster).Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options.JSON)
 		if err != nil {
 			return p.entrance.Options.Fault("", err)
 		}
@@ -374,9 +387,9 @@ func each[T any](ctx context.Context, items []T, f func(context.Context, T) erro
 }
 
 // step makes the closing's next step of a call.
-func (x *planner) step(ctx context.Context, stage plan.StageName, call driver.Call) (plan.Step, error) {
+func (x *planner) step(ctx context.Context, at *driver.Session, stage plan.StageName, call driver.Call) (plan.Step, error) {
 	x.steps++
-	return stepOf(ctx, x.session, fmt.Sprintf("%s-%d", stage, x.steps), call)
+	return stepOf(ctx, at, fmt.Sprintf("%s-%d", stage, x.steps), call)
 }
 
 // stepOf opens a call's action and makes a plan step of it.
@@ -385,7 +398,7 @@ func stepOf(ctx context.Context, session *driver.Session, id string, call driver
 	if err != nil {
 		return plan.Step{}, err
 	}
-	return plan.Step{ID: id, Action: call.Action, Target: in.Target, Kind: kindOf(in), Params: params}, nil
+	return plan.Step{ID: id, Action: call.Action, Target: in.Target, Cluster: session.Cluster(), Kind: kindOf(in), Params: params}, nil
 }
 
 // openCall opens a call's action, and returns its parameters as JSON too.

@@ -373,7 +373,7 @@ func (c *Control) hurried(p *plan.Plan) *plan.Plan {
 
 // session connects to an environment to read it before a run.
 func (c *Control) session(env plan.Environment) *driver.Session {
-	return c.Registry.Open(driver.Env{Name: env.Name, Now: c.Now, CallPatience: c.callPatience()}, env.Drivers)
+	return c.Registry.OpenClusters(driver.Env{Name: env.Name, Now: c.Now, CallPatience: c.callPatience()}, env.Drivers, env.Clusters)
 }
 
 // newID names a run so that a person can say it aloud: the kind, the day, and

@@ -188,7 +188,7 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 	up := s.Closing.Plan.Mark
 	changed := false
 	for _, step := range x.closes(s.Service) {
-		in, err := x.session.Action(ctx, step.Action, step.Params)
+		in, err := x.session.At(step.Cluster).Action(ctx, step.Action, step.Params)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -226,7 +226,7 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 func (x *extender) limit(service string, e plan.Entrance) int {
 	for _, s := range x.catalog {
 		for _, o := range s.Entrances {
-			if s.Name != service || o.Kind != e.Kind || o.Name != e.Name {
+			if s.Name != service || o.Kind != e.Kind || o.Name != e.Name || o.Cluster != e.Cluster {
 				continue
 			}
 			if limit, known := x.Registry.PageLimit(o.Kind, o.Options.JSON); known {

@@ -21,6 +21,9 @@ import (
 type InitPlace struct {
 	Environment string
 	Protected   bool
+	// Cluster names the place where the environment has several, "" where it is
+	// all there is.
+	Cluster string
 	// Drivers holds the configuration of the drivers that reach it.
 	Drivers map[string]map[string]any
 }
@@ -64,7 +67,7 @@ func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req I
 					Detail: fmt.Sprintf("%s: %v. Nothing was written.", p.Environment, err)}
 			}
 		}
-		found, err := reg.Open(driver.Env{Name: p.Environment, Now: now}, configs).Discover(ctx)
+		found, err := p.session(reg, now, configs).Discover(ctx)
 		if err != nil {
 			return nil, unread("what there is to close", p.Environment, err)
 		}
@@ -100,6 +103,15 @@ func initLanguages(tags []string) error {
 		return refused(detail + " For another language, leave --lang out, and write it with its title and message into noren.yaml afterwards.")
 	}
 	return nil
+}
+
+// session reaches the place as a closing would.
+func (p InitPlace) session(reg *driver.Registry, now func() time.Time, configs driver.Configs) *driver.Session {
+	env := driver.Env{Name: p.Environment, Now: now}
+	if p.Cluster == "" {
+		return reg.Open(env, configs)
+	}
+	return reg.OpenClusters(env, nil, map[string]driver.Configs{p.Cluster: configs})
 }
 
 // A drafter gathers what was found, place by place.
@@ -144,8 +156,22 @@ func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discove
 	for _, n := range found.Notes {
 		d.notes = append(d.notes, p.Environment+": "+n)
 	}
-	d.environments = append(d.environments, p.Environment)
-	d.drafts = append(d.drafts, catalog.DraftEnvironment{Name: p.Environment, Protected: p.Protected, Drivers: drivers})
+	d.environment(p, drivers)
+}
+
+// environment files a place as an environment, or as a cluster of one.
+func (d *drafter) environment(p InitPlace, drivers map[string]map[string]any) {
+	i := slices.Index(d.environments, p.Environment)
+	if i < 0 {
+		i = len(d.environments)
+		d.environments = append(d.environments, p.Environment)
+		d.drafts = append(d.drafts, catalog.DraftEnvironment{Name: p.Environment, Protected: p.Protected})
+	}
+	if p.Cluster == "" {
+		d.drafts[i].Drivers = drivers
+		return
+	}
+	d.drafts[i].Clusters = append(d.drafts[i].Clusters, catalog.DraftCluster{Name: p.Cluster, Drivers: drivers})
 }
 
 // draft writes each service once if its entrances are the same wherever it is,
@@ -173,11 +199,15 @@ func (d *drafter) draft() []catalog.DraftService {
 
 func (s *draftService) sameEverywhere(in []string) bool {
 	for _, env := range in[1:] {
-		if !slices.EqualFunc(s.places[env], s.places[in[0]], func(a, b driver.Found) bool { return a.Kind == b.Kind && a.Name == b.Name }) {
+		if !slices.EqualFunc(s.places[env], s.places[in[0]], sameDoor) {
 			return false
 		}
 	}
 	return true
+}
+
+func sameDoor(a, b driver.Found) bool {
+	return a.Kind == b.Kind && a.Name == b.Name && a.Cluster == b.Cluster
 }
 
 func (d *drafter) service(name string, s *draftService, in []string) catalog.DraftService {
@@ -188,10 +218,10 @@ func (d *drafter) service(name string, s *draftService, in []string) catalog.Dra
 	for _, f := range s.places[in[0]] {
 		out.Team = cmp.Or(out.Team, f.Team)
 		out.API = out.API || f.API
-		e := catalog.DraftEntrance{Kind: f.Kind, Name: f.Name, Class: f.Class}
+		e := catalog.DraftEntrance{Kind: f.Kind, Name: f.Name, Cluster: f.Cluster, Class: f.Class}
 		for _, env := range in {
 			for _, same := range s.places[env] {
-				if same.Kind == f.Kind && same.Name == f.Name {
+				if sameDoor(same, f) {
 					e.Hosts = append(e.Hosts, same.Hosts...)
 				}
 			}
@@ -210,7 +240,8 @@ func (s *draftService) owners(out *catalog.DraftService, in []string) {
 	for _, env := range in {
 		for _, f := range s.places[env] {
 			if o := f.Owner; o != nil {
-				notes = append(notes, fmt.Sprintf("%s is kept in sync by %s: application %s", f.Name, systemName(o.System), path.Join(o.Namespace, o.Name)))
+				notes = append(notes, fmt.Sprintf("%s is kept in sync by %s: %s %s", f.Name, systemName(o.System),
+					strings.ToLower(cmp.Or(o.Kind, "application")), path.Join(o.Namespace, o.Name)))
 			}
 		}
 	}
@@ -218,8 +249,11 @@ func (s *draftService) owners(out *catalog.DraftService, in []string) {
 }
 
 func systemName(system string) string {
-	if system == "argocd" {
+	switch system {
+	case "argocd":
 		return "Argo CD"
+	case "flux":
+		return "Flux"
 	}
 	return system
 }

@@ -162,7 +162,7 @@ func (c *Control) Ready(ctx context.Context, p *plan.Plan) error {
 			continue
 		}
 		err := each(ctx, stage.Steps, func(ctx context.Context, s plan.Step) error {
-			in, err := session.Action(ctx, s.Action, s.Params)
+			in, err := session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 			if err != nil {
 				return err
 			}

@@ -226,7 +226,7 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 	slices.SortStableFunc(e.Leftovers, func(a, b Leftover) int {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Target, b.Target))
 	})
-	return e, e.contend(held)
+	return e, e.contend(held, c.Registry.Pause)
 }
 
 func sentence(s string) string {
@@ -246,7 +246,7 @@ func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, he
 		}
 		return left.unusable("The mark cannot be relied on: " + m.Wrong), nil
 	}
-	in, err := l.session.Action(ctx, r.Action, m.Mark.Params)
+	in, err := l.session.At(m.Cluster).Action(ctx, r.Action, m.Mark.Params)
 	if err != nil {
 		return left.unusable(fmt.Sprintf("The mark cannot be read: %v", err)), nil
 	}
@@ -318,11 +318,11 @@ func (c *Control) known(ctx context.Context, l *Leftover) error {
 }
 
 // contend marks those leftovers whose entrances more than one run wants.
-func (e *EnvironmentLook) contend(held *holdings) error {
+func (e *EnvironmentLook) contend(held *holdings, pauses plan.Pauses) error {
 	wants := map[string][]string{} // runs by entrance
 	byRun := map[string][]string{} // entrances by run
 	for run, marks := range e.byRun() {
-		p, _, err := plan.Rebuild(e.env, marks)
+		p, _, err := plan.Rebuild(e.env, marks, pauses)
 		if err != nil {
 			return err
 		}

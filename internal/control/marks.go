@@ -21,7 +21,7 @@ func (b *builder) marksFit(ctx context.Context) error {
 		}
 	}
 	return each(ctx, changes, func(ctx context.Context, s plan.Step) error {
-		in, err := b.session.Action(ctx, s.Action, s.Params)
+		in, err := b.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil || in.Marker == nil {
 			return err
 		}
@@ -92,10 +92,10 @@ func (x *planner) marked(r *LeftoverReport) (unknown, ended []Leftover) {
 func (x *planner) asked() scope {
 	var s scope
 	for _, p := range x.places {
-		s = append(s, catalogued{p.entrance.Kind, p.entrance.Name})
+		s = append(s, catalogued{p.entrance.Cluster, p.entrance.Kind, p.entrance.Name})
 	}
 	for _, w := range x.works {
-		s = append(s, catalogued{w.workload.Kind, w.workload.Name})
+		s = append(s, catalogued{w.workload.Cluster, w.workload.Kind, w.workload.Name})
 	}
 	return s
 }

@@ -147,16 +147,9 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if back.Resume, err = c.settle(ctx, o, unneeded(back.Resume, closing.ID, services, closed), req.Side); err != nil {
 		return nil, err
 	}
-	var after []plan.Step
-	for _, s := range back.Resume {
-		if !slices.Contains(p.Locks, s.Target) { // one without origin stands for its service, too
-			p.Locks = append(p.Locks, s.Target)
-		}
-		steps, err := o.afterResume(s)
-		if err != nil {
-			return nil, err
-		}
-		after = append(after, steps...)
+	after, err := o.resumed(closing.Plan, back.Resume)
+	if err != nil {
+		return nil, err
 	}
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
@@ -222,7 +215,7 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 	drop := map[string]bool{}
 	err := each(ctx, indexes(steps), func(ctx context.Context, i int) error {
 		s := &steps[i]
-		inst, err := o.session.Action(ctx, s.Action, s.Params)
+		inst, err := o.session.At(s.Cluster).Action(ctx, s.Action, s.Params)
 		if err != nil {
 			return err
 		}
@@ -414,32 +407,11 @@ func (o *opener) check(steps []plan.Step, stage plan.StageName, service, title, 
 }
 
 func (o *opener) step(stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
-	s, err := stepOf(o.ctx, o.session, fmt.Sprintf("%s-%s-%d", stage, service, n), call)
+	return o.stepAt("", stage, n, service, title, call)
+}
+
+func (o *opener) stepAt(cluster string, stage plan.StageName, n int, service, title string, call driver.Call) (plan.Step, error) {
+	s, err := stepOf(o.ctx, o.session.At(cluster), fmt.Sprintf("%s-%s-%d", stage, service, n), call)
 	s.Track, s.Service, s.Title = s.ID, service, title
 	return s, err
-}
-
-// afterResumeCalls are the actions of an owner's driver by which its state in
-// Git comes back. The first part of their names is the driver's.
-var afterResumeCalls = [...]struct{ action, title string }{
-	{"app.refresh", "Ask for a fresh comparison with Git: "},
-	{"app.compared", "Compared with Git: "}, // before it, what the owner says of the sync is old
-	{"app.sync", "Sync, if still out of step with Git: "},
-	{"app.settled", "Git's state is back: "},
-}
-
-// afterResume makes the owner look again, and waits until Git's state is back:
-// turning automated sync on does not by itself start one.
-func (o *opener) afterResume(s plan.Step) ([]plan.Step, error) {
-	system, _, _ := strings.Cut(s.Action, "/")
-	var steps []plan.Step
-	for i, c := range afterResumeCalls {
-		step, err := o.step(plan.StageSettle, i+1, s.ID, c.title+s.Target, driver.Call{Action: system + "/" + c.action, Params: s.Params})
-		if err != nil {
-			return nil, err
-		}
-		step.Track, step.Service, step.Patience = s.Target, s.Service, healthPatience
-		steps = append(steps, step)
-	}
-	return steps, nil
 }

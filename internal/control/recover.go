@@ -133,7 +133,7 @@ func madeBy(l Leftover) string {
 
 // rebuild makes one run of its marks.
 func (c *Control) rebuild(ctx context.Context, env plan.Environment, id string, marks []action.Mark) (RecoveredRun, error) {
-	p, receipts, err := plan.Rebuild(env, marks)
+	p, receipts, err := plan.Rebuild(env, marks, c.Registry.Pause)
 	if err != nil {
 		return RecoveredRun{}, err
 	}

@@ -12,8 +12,8 @@ import (
 // their own: recover does not open those.
 type scope []catalogued
 
-// A catalogued thing is an entrance or a workload, by kind and name.
-type catalogued struct{ kind, name string }
+// A catalogued thing is an entrance or a workload, by cluster, kind and name.
+type catalogued struct{ cluster, kind, name string }
 
 func (c *Control) scope(env string) (scope, error) {
 	services, err := c.Catalog.Services(env)
@@ -23,10 +23,10 @@ func (c *Control) scope(env string) (scope, error) {
 	var s scope
 	for _, service := range services {
 		for _, e := range service.Entrances {
-			s = append(s, catalogued{e.Kind, e.Name})
+			s = append(s, catalogued{e.Cluster, e.Kind, e.Name})
 		}
 		for _, w := range service.Workloads {
-			s = append(s, catalogued{w.Kind, w.Name})
+			s = append(s, catalogued{w.Cluster, w.Kind, w.Name})
 		}
 	}
 	return s, nil
@@ -37,8 +37,8 @@ func (s scope) covers(o *plan.Origin) bool {
 	if o == nil {
 		return false
 	}
-	return slices.ContainsFunc(o.Service.Entrances, func(e plan.Entrance) bool { return slices.Contains(s, catalogued{e.Kind, e.Name}) }) ||
-		slices.ContainsFunc(o.Service.Workloads, func(w plan.Workload) bool { return slices.Contains(s, catalogued{w.Kind, w.Name}) })
+	return slices.ContainsFunc(o.Service.Entrances, func(e plan.Entrance) bool { return slices.Contains(s, catalogued{e.Cluster, e.Kind, e.Name}) }) ||
+		slices.ContainsFunc(o.Service.Workloads, func(w plan.Workload) bool { return slices.Contains(s, catalogued{w.Cluster, w.Kind, w.Name}) })
 }
 
 // mentions guesses whether a target without a mark that tells belongs to

@@ -32,7 +32,7 @@ func (x *planner) rests(ctx context.Context, services []catalog.Service) error {
 		}
 	}
 	return each(ctx, x.works, func(ctx context.Context, w *work) error {
-		opened, err := x.session.Workload(ctx, w.workload.Kind, w.workload.Name, w.workload.Options.JSON)
+		opened, err := x.session.At(w.workload.Cluster).Workload(ctx, w.workload.Kind, w.workload.Name, w.workload.Options.JSON)
 		if err != nil {
 			return w.workload.Options.Fault("", err)
 		}
@@ -51,28 +51,28 @@ func (x *planner) rests(ctx context.Context, services []catalog.Service) error {
 // the page is proved: while customers are still let in, somebody must serve
 // them. The calls of one workload come one after the other.
 func (b *builder) work(ctx context.Context, w *work) error {
-	target := w.resting.Target
+	target, at, owner := w.resting.Target, b.session.At(w.workload.Cluster), ""
 	b.plan.Locks = append(b.plan.Locks, target)
 	for _, n := range w.resting.Notes {
 		b.plan.AddNote(n, target)
 	}
 	var requests []request
 	if o := w.resting.Owner; o != nil && len(w.resting.Calls) > 0 {
-		pauses, err := b.pauses(ctx, w.service, target, *o)
+		of, pauses, err := b.pauses(ctx, w.service, w.workload.Cluster, target, *o)
 		if err != nil {
 			return err
 		}
-		requests = append(requests, pauses...)
+		owner, requests = of, append(requests, pauses...)
 	}
 	for _, call := range w.resting.Calls {
 		requests = append(requests, request{plan.StageRest, call, w.service.Name, target, "", restPatience})
 	}
 	for _, r := range requests {
-		if err := b.add(ctx, r); err != nil {
+		if err := b.add(ctx, at, r); err != nil {
 			return err
 		}
 	}
 	s := b.service(w.service)
-	s.Workloads = append(s.Workloads, plan.Workload{Kind: w.workload.Kind, Name: w.workload.Name, Target: target})
+	s.Workloads = append(s.Workloads, plan.Workload{Kind: w.workload.Kind, Name: w.workload.Name, Cluster: w.workload.Cluster, Target: target, Owner: owner})
 	return nil
 }

@@ -46,6 +46,7 @@ type Driver struct {
 	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)
 	discover func(ctx context.Context, conn any) (*Discovery, error)
 	traces   func(ctx context.Context, conn any) (*Traces, error)
+	owns     *Ownership[any]
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 	identify func(ctx context.Context, conn any) (string, error)
 }
@@ -165,6 +166,7 @@ type Discovery struct {
 type Found struct {
 	Kind    string   // "kube/ingress"
 	Name    string   // "shop/web"
+	Cluster string   // that it was found in, "" where the environment has one
 	Service string   // proposed service name
 	Team    string   // owner where a label tells, else ""
 	Hosts   []string // public hosts

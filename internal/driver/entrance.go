@@ -56,16 +56,6 @@ type Survey struct {
 	Seen any
 }
 
-// An Owner is a GitOps object that keeps an entrance as its manifests say.
-type Owner struct {
-	System    string `json:"system"` // "argocd"
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	// Guessed is set where the sign is weak, such as a label that other tools
-	// set too: then there may be no such object.
-	Guessed bool `json:"guessed,omitempty"`
-}
-
 // A Note is a sentence in a plan. Warn marks those that a tired reader must
 // not miss.
 type Note struct {

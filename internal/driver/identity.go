@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"path"
 	"sync"
 	"time"
 )
@@ -19,29 +20,33 @@ func Identifies[K any](ask func(ctx context.Context, conn K) (string, error)) Pa
 }
 
 // Identities asks every configured system that can tell by which name it knows
-// noren, side by side, and returns the names by driver. One that does not answer is left out: a record that says
-// less is better than a closing that fails.
+// noren, side by side, and returns the names by driver, and by cluster and
+// driver ("osaka/kube") where an environment has clusters. One that does not
+// answer is left out: a record that says less is better than a closing that
+// fails.
 func (s *Session) Identities(ctx context.Context) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, identityPatience)
 	defer cancel()
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	names := map[string]string{}
-	for _, d := range s.registry.drivers {
-		if _, configured := s.configs[d.Name]; !configured || d.identify == nil {
-			continue
+	for _, in := range s.All() {
+		for _, d := range s.registry.drivers {
+			if own, configured := in.own(d); !own || !configured || d.identify == nil {
+				continue
+			}
+			all.Go(func() {
+				conn, err := in.connect(ctx, d)
+				if err != nil {
+					return
+				}
+				if name, err := d.identify(ctx, conn); err == nil && name != "" {
+					mu.Lock()
+					defer mu.Unlock()
+					names[path.Join(in.cluster, d.Name)] = name
+				}
+			})
 		}
-		all.Go(func() {
-			conn, err := s.connect(ctx, d)
-			if err != nil {
-				return
-			}
-			if name, err := d.identify(ctx, conn); err == nil && name != "" {
-				mu.Lock()
-				defer mu.Unlock()
-				names[d.Name] = name
-			}
-		})
 	}
 	all.Wait()
 	return names

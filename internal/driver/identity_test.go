@@ -38,5 +38,10 @@ func TestIdentities(t *testing.T) {
 		if d := cmp.Diff(map[string]string{"one": "system:admin", "two": "noren@there"}, got); d != "" {
 			t.Errorf("identities (-want +got):\n%s", d)
 		}
+		clusters := map[string]driver.Configs{"osaka": {"two": json.RawMessage(`{}`)}, "tokyo": {"two": json.RawMessage(`{}`)}}
+		got = registry.OpenClusters(driver.Env{}, driver.Configs{"one": json.RawMessage(`{}`)}, clusters).Identities(t.Context())
+		if d := cmp.Diff(map[string]string{"one": "system:admin", "osaka/two": "noren@there", "tokyo/two": "noren@there"}, got); d != "" {
+			t.Errorf("identities of clusters (-want +got):\n%s", d)
+		}
 	})
 }

@@ -218,6 +218,13 @@ type Session struct {
 	env      Env
 	configs  map[string]json.RawMessage
 
+	// Of a cluster of an environment: whose, which, or that there is none.
+	parent  *Session
+	cluster string
+	unknown error
+	// clusters are those of an environment, by name.
+	clusters map[string]*Session
+
 	mu    sync.Mutex
 	conns map[string]*connection
 }
@@ -235,6 +242,13 @@ func (r *Registry) Open(env Env, configs map[string]json.RawMessage) *Session {
 }
 
 func (s *Session) connect(ctx context.Context, d *Driver) (any, error) {
+	if s.unknown != nil {
+		return nil, s.unknown
+	}
+	home, configs := s.home(d)
+	if home != s {
+		return home.connect(ctx, d)
+	}
 	s.mu.Lock()
 	c := s.conns[d.Name]
 	if c == nil {
@@ -245,7 +259,7 @@ func (s *Session) connect(ctx context.Context, d *Driver) (any, error) {
 	// A failed connection stays failed for the session's life: the person
 	// reads one error, not one per target.
 	c.once.Do(func() {
-		raw, err := d.inherit.fill(s.configs[d.Name], s.configs)
+		raw, err := d.inherit.fill(configs[d.Name], configs)
 		if err != nil {
 			c.err = fmt.Errorf("%s: configuration: %w", d.Name, err)
 			return
@@ -325,22 +339,10 @@ func (s *Session) Entrance(ctx context.Context, kind, name string, options json.
 // and those that take their configuration from a configured one.
 func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 	all := &Discovery{}
-	for _, d := range s.registry.drivers {
-		_, configured := s.configs[d.Name]
-		_, inherits := s.configs[d.inherit.from]
-		if !configured && !inherits || d.discover == nil {
-			continue
-		}
-		conn, err := s.connect(ctx, d)
-		if err != nil {
+	for _, in := range s.All() {
+		if err := in.discoverIn(ctx, all); err != nil {
 			return nil, err
 		}
-		found, err := d.discover(ctx, conn)
-		if err != nil {
-			return nil, err
-		}
-		all.Entrances = append(all.Entrances, found.Entrances...)
-		all.Notes = append(all.Notes, found.Notes...)
 	}
 	return all, nil
 }
@@ -348,28 +350,34 @@ func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 // Refusals asks each system concerned which of the permissions are missing.
 func (s *Session) Refusals(ctx context.Context, need []action.Permission) ([]Refusal, error) {
 	var all []Refusal
-	for _, d := range s.registry.drivers {
-		if d.permit == nil {
-			continue
-		}
-		var mine []action.Permission
-		for _, p := range need {
-			if p.System == d.Name {
-				mine = append(mine, p)
+	for _, in := range s.All() {
+		for _, d := range s.registry.drivers {
+			if d.permit == nil {
+				continue
+			}
+			var mine []action.Permission
+			for _, p := range need {
+				if p.System == d.Name && p.Cluster == in.cluster {
+					p.Cluster = "" // a driver knows of none
+					mine = append(mine, p)
+				}
+			}
+			if len(mine) == 0 {
+				continue
+			}
+			conn, err := in.connect(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			refused, err := d.permit(ctx, conn, mine)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range refused {
+				r.Permission.Cluster = in.cluster
+				all = append(all, r)
 			}
 		}
-		if len(mine) == 0 {
-			continue
-		}
-		conn, err := s.connect(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		refused, err := d.permit(ctx, conn, mine)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, refused...)
 	}
 	return all, nil
 }

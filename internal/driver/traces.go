@@ -30,6 +30,8 @@ type Seen struct {
 type FoundMark struct {
 	// On is the target that carries it, in the words of this environment.
 	On string
+	// Cluster is the one in which On is, "" for that of the environment.
+	Cluster string
 	// Mark is what of it could be read.
 	Mark action.Mark
 	// Wrong says why it cannot be relied on; "" if it can.
@@ -77,10 +79,18 @@ func FindsTraces[K any](find func(ctx context.Context, conn K) (*Traces, error))
 func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 	all := &Traces{}
 	var errs []error
+	for _, in := range s.All() {
+		errs = append(errs, in.tracesIn(ctx, all))
+	}
+	return all, errors.Join(errs...)
+}
+
+// tracesIn looks through what one session configures.
+func (s *Session) tracesIn(ctx context.Context, all *Traces) error {
+	var errs []error
 	for _, d := range s.registry.drivers {
-		_, configured := s.configs[d.Name]
-		_, inherits := s.configs[d.inherit.from]
-		if d.traces == nil || !configured && !inherits {
+		own, configured := s.own(d)
+		if d.traces == nil || !own {
 			continue
 		}
 		found, err := s.tracesOf(ctx, d)
@@ -93,10 +103,13 @@ func (s *Session) Traces(ctx context.Context) (*Traces, error) {
 		}
 		all.Seen = append(all.Seen, found.Seen...)
 		all.Unseen = append(all.Unseen, found.Unseen...)
-		all.Marks = append(all.Marks, found.Marks...)
+		for _, m := range found.Marks {
+			m.Cluster = s.cluster
+			all.Marks = append(all.Marks, m)
+		}
 		all.Unmarked = append(all.Unmarked, found.Unmarked...)
 	}
-	return all, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 func (s *Session) tracesOf(ctx context.Context, d *Driver) (*Traces, error) {

@@ -233,7 +233,7 @@ func (e *Engine) session(id string, p *plan.Plan) *driver.Session {
 	defer e.mu.Unlock()
 	s := e.sessions[id]
 	if s == nil {
-		s = e.registry.Open(driver.Env{Name: p.Environment.Name, Now: e.now}, p.Environment.Drivers)
+		s = e.registry.OpenClusters(driver.Env{Name: p.Environment.Name, Now: e.now}, p.Environment.Drivers, p.Environment.Clusters)
 		e.sessions[id] = s
 	}
 	return s

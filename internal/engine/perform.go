@@ -69,7 +69,7 @@ func (x *execution) prepare(ctx context.Context) (outcome, error) {
 }
 
 func (x *execution) compare(ctx context.Context, s plan.Step) error {
-	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	in, err := x.session(x.id, x.plan).At(s.Cluster).Action(ctx, s.Action, s.Params)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (x *execution) perform(ctx context.Context, s plan.Step) (outcome, error) {
 	if err := x.event(ctx, run.Event{Type: run.StepStarted, Step: s.ID}); err != nil {
 		return outcome{}, err
 	}
-	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	in, err := x.session(x.id, x.plan).At(s.Cluster).Action(ctx, s.Action, s.Params)
 	if err != nil {
 		return x.failed(ctx, s, err)
 	}

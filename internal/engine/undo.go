@@ -121,7 +121,7 @@ func (x *execution) seeReturned(ctx context.Context, s plan.Step) (outcome, erro
 	if err := x.event(ctx, run.Event{Type: run.StepStarted, Step: s.ID}); err != nil {
 		return outcome{}, err
 	}
-	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	in, err := x.session(x.id, x.plan).At(s.Cluster).Action(ctx, s.Action, s.Params)
 	if err != nil {
 		return x.failed(ctx, s, err)
 	}
@@ -164,7 +164,7 @@ func (x *execution) takeBack(ctx context.Context, s plan.Step) (outcome, error) 
 	if r.From.Equal(r.To) {
 		return outcome{Status: run.StepIsUndone}, nil
 	}
-	in, err := x.session(x.id, x.plan).Action(ctx, s.Action, s.Params)
+	in, err := x.session(x.id, x.plan).At(s.Cluster).Action(ctx, s.Action, s.Params)
 	if err == nil {
 		x.hook("undo " + s.ID)
 		s.Patience = max(s.Patience, leastReturn)

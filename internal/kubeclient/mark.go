@@ -18,6 +18,12 @@ const MarkAnnotation = "noren.dev/mark"
 // together, and refuses what is over.
 // Source: ValidateAnnotationsSize in k8s.io/apimachinery/pkg/api/validation/objectmeta.go.
 func MarkFits(what string, m action.Mark, annotations ...map[string]string) error {
+	return MarkFitsAt(MarkAnnotation, what, m, annotations...)
+}
+
+// MarkFitsAt is MarkFits for a mark in an annotation of another name, where one
+// object carries several.
+func MarkFitsAt(key, what string, m action.Mark, annotations ...map[string]string) error {
 	text, err := m.Text()
 	if err != nil {
 		return err
@@ -26,16 +32,16 @@ func MarkFits(what string, m action.Mark, annotations ...map[string]string) erro
 	for _, a := range annotations {
 		maps.Copy(all, a)
 	}
-	delete(all, MarkAnnotation)
+	delete(all, key)
 	others := 0
 	for k, v := range all {
 		others += len(k) + len(v)
 	}
-	need := len(MarkAnnotation) + len(text)
+	need := len(key) + len(text)
 	if over := others + need - validation.TotalAnnotationSizeLimitB; over > 0 {
 		return &fault.Fault{Code: fault.Invalid, Summary: "mark does not fit",
 			Detail: fmt.Sprintf("noren leaves on %s what is needed to undo its change, in the annotation %s: %d bytes, compressed where that helps. The other annotations have %d, and Kubernetes takes %d in all: %d too many. Without the mark nobody could open again if noren's own records were lost, so that nothing is written.",
-				what, MarkAnnotation, need, others, validation.TotalAnnotationSizeLimitB, over)}
+				what, key, need, others, validation.TotalAnnotationSizeLimitB, over)}
 	}
 	return nil
 }

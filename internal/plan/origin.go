@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 )
 
 // OriginVersion is the version of Origin that this noren writes, and the
@@ -28,6 +28,7 @@ type Origin struct {
 	// Order is the step's place among all of the plan.
 	Order    int           `json:"order"`
 	Track    string        `json:"track"`
+	Cluster  string        `json:"cluster,omitempty"`
 	Title    string        `json:"title"`
 	Patience time.Duration `json:"patience,omitempty"`
 	Until    time.Time     `json:"until,omitzero"`
@@ -56,7 +57,7 @@ func (p *Plan) origin(id string) (Origin, bool) {
 		for _, s := range stage.Steps {
 			if s.ID == id {
 				return Origin{Version: OriginVersion, Environment: p.Environment.Name, Service: p.serviceOf(s), Stage: stage.Name,
-					Order: order, Track: s.Track, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Page: p.Mark}, true
+					Order: order, Track: s.Track, Cluster: s.Cluster, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Page: p.Mark}, true
 			}
 			order++
 		}
@@ -101,12 +102,16 @@ func OriginOf(m action.Mark) (*Origin, error) {
 	return &o, nil
 }
 
+// Pauses returns the pause of an action's name, and whether it is one.
+type Pauses func(name string) (driver.Pause, bool)
+
 // Rebuild returns the closing that left the marks, as far as they tell, with
 // its receipts: opening it takes back exactly what is marked. The marks are of
-// one run, and each can be relied on.
-func Rebuild(env Environment, marks []action.Mark) (*Plan, []action.Receipt, error) {
+// one run, and each can be relied on. pauses tells the pause of an
+// action\'s name, and whether it is one, for marks of an older noren.
+func Rebuild(env Environment, marks []action.Mark, pauses Pauses) (*Plan, []action.Receipt, error) {
 	p := &Plan{Version: Version, Kind: Close, Environment: env, Zone: time.UTC.String(), OnFailure: Undo}
-	all, err := tales(marks)
+	all, err := tales(marks, pauses)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,7 +145,7 @@ type tale struct {
 }
 
 // tales reads the marks, in the order of the plan that left them.
-func tales(marks []action.Mark) ([]tale, error) {
+func tales(marks []action.Mark, pauses Pauses) ([]tale, error) {
 	all := make([]tale, len(marks))
 	for i, m := range marks {
 		o, err := OriginOf(m)
@@ -148,7 +153,7 @@ func tales(marks []action.Mark) ([]tale, error) {
 			return nil, err
 		}
 		if o == nil {
-			o = originless(m.Receipt)
+			o = originless(m.Receipt, pauses)
 		}
 		if !slices.Contains(marking[:], o.Stage) {
 			return nil, fmt.Errorf("mark of run %s: there is no stage %q in which a closing leaves marks: use the noren that wrote it, or a newer one", m.Receipt.Run, o.Stage)
@@ -163,11 +168,11 @@ func tales(marks []action.Mark) ([]tale, error) {
 
 // originless stands in for the origin of a mark that tells none: the target is
 // the service and the entrance.
-func originless(r action.Receipt) *Origin {
+func originless(r action.Receipt, pauses Pauses) *Origin {
 	o := &Origin{Stage: StageClose, Track: r.Target, Title: "Close " + r.Target,
 		Service: Service{Name: r.Target, Entrances: []Entrance{{Name: r.Target, Target: r.Target}}}}
-	if strings.HasSuffix(r.Action, "/app.pause") { // the name that every driver of a GitOps system gives it
-		o.Stage, o.Title = StagePause, "Pause automated sync of "+r.Target
+	if p, ok := pauses(r.Action); ok {
+		o.Stage, o.Title = StagePause, p.Title+" "+r.Target
 	}
 	return o
 }
@@ -179,7 +184,7 @@ func (p *Plan) rebuild(m action.Mark, o *Origin) Step {
 	}
 	p.addService(o.Service)
 	r := m.Receipt
-	return Step{ID: r.Step, Track: o.Track, Kind: action.KindChange, Action: r.Action, Target: r.Target,
+	return Step{ID: r.Step, Track: o.Track, Kind: action.KindChange, Action: r.Action, Target: r.Target, Cluster: o.Cluster,
 		Service: o.Service.Name, Title: o.Title, Params: m.Params, From: r.From, To: r.To, Patience: o.Patience}
 }
 

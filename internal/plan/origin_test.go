@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/plan"
 )
 
@@ -70,6 +71,11 @@ func marksOf(t *testing.T, p *plan.Plan, receipts []action.Receipt, steps ...str
 	return marks
 }
 
+// pauses knows the pause of the closing.
+func pauses(name string) (driver.Pause, bool) {
+	return driver.Pause{Action: name, Title: "Pause"}, strings.HasSuffix(name, ".pause")
+}
+
 // TestRebuildOpensLikeTheClosing opens a closing from its own records and from
 // its marks, found in any order: the steps are the same.
 func TestRebuildOpensLikeTheClosing(t *testing.T) {
@@ -77,7 +83,7 @@ func TestRebuildOpensLikeTheClosing(t *testing.T) {
 	p, receipts := closing()
 	marks := marksOf(t, p, receipts)
 	slices.Reverse(marks)
-	again, theirs, err := plan.Rebuild(p.Environment, marks)
+	again, theirs, err := plan.Rebuild(p.Environment, marks, pauses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +107,7 @@ func TestRebuildOpensLikeTheClosing(t *testing.T) {
 func TestRebuildOfAPart(t *testing.T) {
 	t.Parallel()
 	p, receipts := closing()
-	again, theirs, err := plan.Rebuild(p.Environment, marksOf(t, p, receipts, "pause-2"))
+	again, theirs, err := plan.Rebuild(p.Environment, marksOf(t, p, receipts, "pause-2"), pauses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +116,7 @@ func TestRebuildOfAPart(t *testing.T) {
 	if len(open) != 0 || len(resume) != 1 || resume[0].Target != "a:app" || len(again.Services) != 1 || again.Services[0].Name != "shop" {
 		t.Errorf("open %+v, resume %+v, services %+v", open, resume, again.Services)
 	}
-	again, _, err = plan.Rebuild(p.Environment, marksOf(t, p, receipts, "close-4", "close-6"))
+	again, _, err = plan.Rebuild(p.Environment, marksOf(t, p, receipts, "close-4", "close-6"), pauses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +133,7 @@ func TestRebuildWithoutOrigin(t *testing.T) {
 	for i := range marks {
 		marks[i].Origin, marks[i].Sum = nil, ""
 	}
-	again, theirs, err := plan.Rebuild(p.Environment, marks)
+	again, theirs, err := plan.Rebuild(p.Environment, marks, pauses)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,6 +127,8 @@ type Environment struct {
 	Name      string                     `json:"name"`
 	Protected bool                       `json:"protected,omitempty"`
 	Drivers   map[string]json.RawMessage `json:"drivers,omitempty"`
+	// Clusters hold further configurations, where the environment has several.
+	Clusters map[string]driver.Configs `json:"clusters,omitempty"`
 }
 
 // A Service is what customers use, as the plan's reader should see it.
@@ -144,9 +146,13 @@ type Service struct {
 
 // A Workload is what works behind the entrances and rests while they are closed.
 type Workload struct {
-	Kind   string `json:"kind"`
-	Name   string `json:"name"`
-	Target string `json:"target"`
+	Kind    string `json:"kind"`
+	Name    string `json:"name"`
+	Cluster string `json:"cluster,omitempty"`
+	Target  string `json:"target"`
+	// Owner is the target of the GitOps object that keeps the workload, where
+	// the plan edits what it keeps.
+	Owner string `json:"owner,omitempty"`
 }
 
 // All is the extent of a closing that leaves nothing open.
@@ -167,6 +173,7 @@ func (s Service) Extent() string {
 type Entrance struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`
+	Cluster  string `json:"cluster,omitempty"`
 	Target   string `json:"target"`
 	Strategy string `json:"strategy,omitempty"`
 	Why      string `json:"why,omitempty"`
@@ -174,6 +181,9 @@ type Entrance struct {
 	// which a person has accepted.
 	URLs     []string            `json:"urls,omitempty"`
 	Unproved []driver.Unprovable `json:"unproved,omitempty"`
+	// Owner is the target of the GitOps object that keeps the entrance, where
+	// the plan edits what it keeps.
+	Owner string `json:"owner,omitempty"`
 	// Ready are the checks that tell, before this entrance is opened, whether
 	// the application behind it would answer.
 	Ready []Step `json:"ready,omitempty"`
@@ -209,12 +219,14 @@ const (
 
 // A Step is one action on one target.
 type Step struct {
-	ID      string      `json:"id"`
-	Track   string      `json:"track"`
-	Kind    action.Kind `json:"kind"`
-	Action  string      `json:"action"`
-	Target  string      `json:"target"`
-	Service string      `json:"service,omitempty"`
+	ID     string      `json:"id"`
+	Track  string      `json:"track"`
+	Kind   action.Kind `json:"kind"`
+	Action string      `json:"action"`
+	Target string      `json:"target"`
+	// Cluster is where Action is, "" where the environment has one cluster.
+	Cluster string `json:"cluster,omitempty"`
+	Service string `json:"service,omitempty"`
 	// Services are all that need a pause, where the plan knows; plans of before
 	// it did have none, and then all of the plan's may.
 	Services []string `json:"services,omitempty"`

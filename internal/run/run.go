@@ -107,7 +107,8 @@ type Data struct {
 	// Of what a person did, and of a process that begins to execute.
 	Origin    *Origin       `json:"origin,omitempty"`
 	Confirmed *Confirmation `json:"confirmed,omitempty"`
-	// Identities are the names by which the outside systems know noren, by driver.
+	// Identities are the names by which the outside systems know noren, by driver
+	// ("kube") or by cluster and driver ("osaka/kube").
 	Identities map[string]string `json:"identities,omitempty"`
 	// Receipts are the digests of the run's receipts, by step. Through them the
 	// chain of events covers what the receipts say.

@@ -19,7 +19,7 @@ import (
 )
 
 // CRD sets for [Server.InstallCRDs]. Their versions are pinned in
-// test/kubeserver/crds.txt; a set can also be named by its version, such as
+// test/kubeserver/crds.txt and crdtypes.txt; a set can also be named by its version, such as
 // "argocd-v3.0.23".
 const (
 	// ArgoCDCurrent is a recent Argo CD.
@@ -36,6 +36,9 @@ const (
 	// AWSGateway is a stand-in, written for tests, for the AWS Load Balancer
 	// Controller's ListenerRuleConfiguration.
 	AWSGateway = "aws-gateway-standin"
+	// FluxKustomize has Flux's Kustomization, FluxHelm its HelmRelease.
+	FluxKustomize = "kustomize-controller-current"
+	FluxHelm      = "helm-controller-current"
 )
 
 //go:embed standins/gateway.k8s.aws.yaml

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/noren-dev/noren/internal/driver/argocd/argotest"
+	"github.com/noren-dev/noren/internal/driver/flux/fluxtest"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/testkube"
 	"github.com/noren-dev/noren/test/albsim"
@@ -55,6 +56,7 @@ type shop struct {
 	market *stall            // nil without a stall
 	git    *argotest.Manifests
 	kinds  []schema.GroupVersionResource // more that noren may touch
+	flux   *fluxtest.Controller
 	shopOptions
 }
 
@@ -64,12 +66,13 @@ type shopOptions struct {
 	crds       string
 	kubeconfig string
 	context    string
-	automated  string // solo's spec.syncPolicy.automated as YAML, "" for none
-	deaf       bool   // Argo CD's controller misses what happens
-	byHand     bool   // solo belongs to nobody
-	bypass     string // of the environment
-	web        string // more of the service shop
-	paths      string // of the Ingress web, as YAML
+	automated  string                        // solo's spec.syncPolicy.automated as YAML, "" for none
+	deaf       bool                          // Argo CD's controller misses what happens
+	byHand     bool                          // solo belongs to nobody
+	bypass     string                        // of the environment
+	web        string                        // more of the service shop
+	paths      string                        // of the Ingress web, as YAML
+	kinds      []schema.GroupVersionResource // that noren may touch beside Ingresses and Applications
 	env        []string
 	working    bool // the service shop has workloads; see working_test.go
 	stall      bool // there is one, and a page server
@@ -236,14 +239,19 @@ func (s *shop) argo(t testing.TB, name string) {
 	if started {
 		return
 	}
-	controller := &argotest.Controller{Client: s.client, Repository: s.git, Namespace: s.ns, Deaf: s.deaf, Managed: []schema.GroupVersionResource{ingresses}}
+	controller := &argotest.Controller{Client: s.client, Repository: s.git, Namespace: s.ns, Deaf: s.deaf, Parents: true, Managed: []schema.GroupVersionResource{ingresses}}
+	background(t, controller.Run)
+}
+
+// background runs a stand-in until the end of the test.
+func background(t testing.TB, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- controller.Run(ctx) }()
+	go func() { done <- run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil && ctx.Err() == nil {
-			t.Errorf("argotest: %v", err)
+			t.Error(err)
 		}
 	})
 }
@@ -404,6 +412,10 @@ func (s *shop) objects(t testing.TB) map[string]string {
 		}
 		delete(object, "status")
 		unstructured.RemoveNestedField(object, "metadata", "annotations", "argocd.argoproj.io/refresh")
+		unstructured.RemoveNestedField(object, "metadata", "annotations", "reconcile.fluxcd.io/requestedAt")
+		if notes, ok, _ := unstructured.NestedMap(object, "metadata", "annotations"); ok && len(notes) == 0 {
+			unstructured.RemoveNestedField(object, "metadata", "annotations")
+		}
 		unstructured.RemoveNestedField(object, "metadata", "finalizers") // the simulator's, a moment after the write
 		raw, err := json.MarshalIndent(object, "", " ")
 		if err != nil {

@@ -9,7 +9,7 @@
 # sources of this module. It holds:
 #
 #   noren-test-kube            the server
-#   crds/<product>-<version>/  the CRDs of each line of crds.txt
+#   crds/<product>-<version>/  the CRDs of each line of crds.txt and crdtypes.txt
 #   crds/<product>-<alias>     a link to one of those
 #
 # Needs Go and GNU coreutils. The first build takes minutes.
@@ -26,7 +26,7 @@ fail() {
 
 # sources_hash prints a hash of all that decides what is installed.
 sources_hash() {
-  (cd "$here" && sha256sum go.mod go.sum ./*.go crds.txt install.sh) | sha256sum | cut -c1-16
+  (cd "$here" && sha256sum go.mod go.sum ./*.go crds.txt crdtypes.txt install.sh) | sha256sum | cut -c1-16
 }
 
 # build_server builds the server into the folder $1. The version is set the way
@@ -62,6 +62,17 @@ install_crds() {
   done < <(grep -v -e '^#' -e '^$' "$here/crds.txt")
 }
 
+# generate_crds makes the sets that crdtypes.txt names in the folder $1.
+generate_crds() {
+  local product alias version module folder source
+  while read -r product alias version module folder; do
+    source=$(module_dir "$module@$version")
+    (cd "$source" && GOWORK=off go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.21.0 \
+      crd "paths=./$folder" "output:crd:dir=$1/$product-$version") >&2
+    ln -s "$product-$version" "$1/$product-$alias"
+  done < <(grep -v -e '^#' -e '^$' "$here/crdtypes.txt")
+}
+
 # install_into fills a fresh folder and puts it at $1 in one step, so that
 # $1 is never half done and calls at the same time do not disturb each other.
 install_into() {
@@ -70,6 +81,7 @@ install_into() {
   trap 'rm -rf "$fresh"' EXIT
   build_server "$fresh"
   install_crds "$fresh/crds"
+  generate_crds "$fresh/crds"
   chmod 0755 "$fresh"
   # -T fails where another call was faster; its folder is as good as this one.
   mv -T "$fresh" "$1" 2>/dev/null || [[ -x $1/noren-test-kube ]] || fail "cannot make $1: check the rights of $cache"

@@ -5,6 +5,7 @@ package all
 import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/argocd"
+	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
 	"github.com/noren-dev/noren/internal/driver/gatewayapi"
 	"github.com/noren-dev/noren/internal/driver/httpcheck"
@@ -18,6 +19,7 @@ func Registry() *driver.Registry {
 		kube.Driver(),
 		gatewayapi.Driver(),
 		argocd.Driver(),
+		flux.Driver(),
 		httpcheck.Driver(),
 	)
 }

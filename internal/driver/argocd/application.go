@@ -15,10 +15,8 @@ import (
 // Source: https://github.com/argoproj/argo-cd,
 // pkg/apis/application/v1alpha1/application_annotations.go and common/common.go.
 const (
-	refreshAnnotation  = "argocd.argoproj.io/refresh"
-	skipAnnotation     = "argocd.argoproj.io/skip-reconcile"
-	trackingAnnotation = "argocd.argoproj.io/tracking-id"
-	instanceLabel      = "app.kubernetes.io/instance"
+	refreshAnnotation = "argocd.argoproj.io/refresh"
+	skipAnnotation    = "argocd.argoproj.io/skip-reconcile"
 )
 
 const (
@@ -33,7 +31,8 @@ var applications = schema.GroupVersionResource{Group: group, Version: version, R
 type application struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
-		SyncPolicy *syncPolicy `json:"syncPolicy"`
+		SyncPolicy        *syncPolicy  `json:"syncPolicy"`
+		IgnoreDifferences []difference `json:"ignoreDifferences"`
 	} `json:"spec"`
 	Operation *operation `json:"operation"`
 	Status    status     `json:"status"`

@@ -31,12 +31,13 @@ func Driver() *driver.Driver {
 	return driver.New(name, "pauses Argo CD's automated sync and lets it go on as it was", connect,
 		driver.Inherits[*conn]("kube", "kubeconfig", "context"),
 		driver.Changes("argocd/app.pause", "automated sync of an Application is off, its settings are kept", openPause),
+		driver.Changes("argocd/appset.pause", "an ApplicationSet leaves the sync policy of one of its Applications alone", openIgnoring),
 		driver.Checks("argocd/app.idle", "no sync of the Application is running or asked for", openIdle),
-		driver.Checks("argocd/app.owner", "nobody is known who would switch automated sync on again", openOwner),
 		driver.Checks("argocd/app.compared", "Argo CD has compared the Application with Git", openCompared),
 		driver.Checks("argocd/app.settled", "the Application is in sync with Git again, and healthy", openSettled),
 		driver.Effects("argocd/app.refresh", "asks Argo CD to compare the Application with Git", openRefresh),
 		driver.Effects("argocd/app.sync", "asks Argo CD for the sync that it does not begin by itself", openSync),
+		driver.Owns(ownership()),
 		driver.FindsTraces(findTraces),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			return c.client.Refusals(ctx, need)
@@ -169,18 +170,6 @@ func again(err error) error {
 		return fmt.Errorf("%w: %w", action.ErrUnavailable, err)
 	}
 	return err
-}
-
-// annotate sets an annotation, if it is as app has it.
-func annotate(p *kubeclient.Patch, app *application, key, value string) *kubeclient.Patch {
-	path := kubeclient.Annotation(key)
-	if app.Metadata.Annotations == nil {
-		return p.Test("/metadata/annotations", nil).Add("/metadata/annotations", map[string]string{key: value})
-	}
-	if old, ok := app.Metadata.Annotations[key]; ok {
-		return p.Test(path, old).Add(path, value)
-	}
-	return p.Test(path, nil).Add(path, value)
 }
 
 func (t target) needs(why string, verbs ...string) []action.Permission {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 const markAnnotation = kubeclient.MarkAnnotation
@@ -32,46 +33,21 @@ func (p *pause) patch(app *application, from, to *Paused) (*kubeclient.Patch, er
 	default:
 		patch.Test(automatedPath, from.Automated).Add(automatedPath, to.Automated)
 	}
-	if p.mark == nil {
-		return patch, nil
-	}
-	if p.undoing(to) {
-		p.takeMark(patch, app)
-		return patch, nil
-	}
-	text, err := p.mark.Text()
-	if err != nil {
+	if err := p.marking().Write(patch, app.Metadata.Annotations, to); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.what(), err)
 	}
-	return annotate(patch, app, markAnnotation, text), nil
+	return patch, nil
 }
 
-// undoing tells whether to is the state before the marked change.
-func (p *pause) undoing(to *Paused) bool {
-	var before Paused
-	return p.mark != nil && json.Unmarshal(p.mark.Receipt.From.Fields, &before) == nil && sameJSON(before.Automated, to.Automated)
-}
-
-// takeMark takes this step's mark away, if it is there. Another run's stays.
-func (p *pause) takeMark(patch *kubeclient.Patch, app *application) (taken bool) {
-	old, there := app.Metadata.Annotations[markAnnotation]
-	m, _ := action.ParseMark(old) // of one that was edited, what can be read
-	if !there || m.Receipt.Run != p.mark.Receipt.Run || m.Receipt.Step != p.mark.Receipt.Step {
-		return false
-	}
-	path := kubeclient.Annotation(markAnnotation)
-	patch.Test(path, old).Remove(path)
-	return true
+func (p *pause) marking() kubeobject.Marking {
+	return kubeobject.Marking{Key: markAnnotation, Mark: p.mark}
 }
 
 // tidy takes away a mark that stayed though the target is as it was before:
 // a colleague switched automated sync on by hand.
 func (p *pause) tidy(ctx context.Context, app *application, to *Paused) error {
-	if !p.undoing(to) {
-		return nil
-	}
 	patch := p.start(app)
-	if !p.takeMark(patch, app) {
+	if !p.marking().Undoes(to) || !p.marking().Take(patch, app.Metadata.Annotations) {
 		return nil
 	}
 	_, err := p.write(ctx, app, patch)

@@ -125,7 +125,12 @@ spec:
 // mend changes the Application as a colleague would.
 func mend(t testing.TB, c *conn, ref Ref, patch string) {
 	t.Helper()
-	opts := metav1.PatchOptions{FieldManager: "colleague"}
+	mendAs(t, c, ref, "colleague", patch)
+}
+
+func mendAs(t testing.TB, c *conn, ref Ref, manager, patch string) {
+	t.Helper()
+	opts := metav1.PatchOptions{FieldManager: manager}
 	_, err := c.target(ref).api().Patch(t.Context(), ref.Name, types.MergePatchType, []byte(patch), opts)
 	if err != nil {
 		t.Fatal(err)

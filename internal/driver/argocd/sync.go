@@ -6,6 +6,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 // keyInfo is the name of the info item by which noren knows its own operation.
@@ -32,7 +33,9 @@ func (r *refresh) Do(ctx context.Context, _ string) error {
 	if _, asked := app.Metadata.Annotations[refreshAnnotation]; asked {
 		return nil
 	}
-	_, err = r.write(ctx, app, annotate(r.start(app), app, refreshAnnotation, "normal"))
+	patch := r.start(app)
+	kubeobject.Annotate(patch, app.Metadata.Annotations, refreshAnnotation, "normal")
+	_, err = r.write(ctx, app, patch)
 	return again(err)
 }
 

@@ -2,11 +2,14 @@ package argocd
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
@@ -15,14 +18,60 @@ import (
 // pageSize is how many Applications a list asks for at a time.
 const pageSize = 500
 
-// findTraces lists the marks on all Applications, or on those of Argo CD's own
-// namespace where more may not be read, and those whose automated sync is off
-// with its settings left behind.
+// findTraces lists the marks on all Applications and ApplicationSets, or on those
+// of Argo CD's own namespace where more may not be read, and Applications whose
+// automated sync is off with its settings left behind.
 func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
-	all, err := c.list(ctx, metav1.NamespaceAll)
-	if apierrors.IsForbidden(err) {
-		all, err = c.list(ctx, c.namespace)
+	found, err := c.applicationTraces(ctx)
+	if err != nil {
+		return nil, err
 	}
+	return found, c.setTraces(ctx, found)
+}
+
+// setTraces adds the marks on ApplicationSets: each may carry one for each of
+// its Applications.
+func (c *conn) setTraces(ctx context.Context, found *driver.Traces) error {
+	all, err := c.everywhere(ctx, applicationSets)
+	switch {
+	case apierrors.IsNotFound(err): // an Argo CD without them, or none
+		return nil
+	case apierrors.IsForbidden(err):
+		found.Unseen = append(found.Unseen, "ApplicationSets")
+		return nil
+	case err != nil:
+		return kubeclient.Classify(err, "list ApplicationSets")
+	}
+	found.Seen = append(found.Seen, driver.Seen{Kind: "ApplicationSets", Count: len(all)})
+	for _, u := range all {
+		for key, text := range u.GetAnnotations() {
+			if !strings.HasPrefix(key, markAnnotation+"-") {
+				continue
+			}
+			var ref SetRef
+			m := driver.ReadMark("", text)
+			if json.Unmarshal(m.Mark.Params, &ref) != nil || ref.Application == "" {
+				ref.Application = strings.TrimPrefix(key, markAnnotation+"-") // a mark that cannot be read
+			}
+			m.On = c.set(SetRef{Namespace: u.GetNamespace(), Name: u.GetName(), Application: ref.Application}).Target()
+			found.Marks = append(found.Marks, m)
+		}
+	}
+	return nil
+}
+
+// everywhere lists the objects of a kind, or those of Argo CD's own namespace
+// where more may not be read.
+func (c *conn) everywhere(ctx context.Context, of schema.GroupVersionResource) ([]unstructured.Unstructured, error) {
+	all, err := c.list(ctx, of, metav1.NamespaceAll)
+	if apierrors.IsForbidden(err) {
+		all, err = c.list(ctx, of, c.namespace)
+	}
+	return all, err
+}
+
+func (c *conn) applicationTraces(ctx context.Context) (*driver.Traces, error) {
+	all, err := c.everywhere(ctx, applications)
 	if apierrors.IsNotFound(err) { // no Argo CD in this cluster
 		return &driver.Traces{}, nil
 	}
@@ -48,11 +97,11 @@ func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 	return found, nil
 }
 
-func (c *conn) list(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+func (c *conn) list(ctx context.Context, of schema.GroupVersionResource, namespace string) ([]unstructured.Unstructured, error) {
 	var all []unstructured.Unstructured
 	opts := metav1.ListOptions{Limit: pageSize}
 	for {
-		list, err := c.client.Dynamic.Resource(applications).Namespace(namespace).List(ctx, opts)
+		list, err := c.client.Dynamic.Resource(of).Namespace(namespace).List(ctx, opts)
 		if err != nil {
 			return nil, err
 		}

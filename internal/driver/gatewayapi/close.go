@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/gatewayapi/gw"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
@@ -298,7 +299,7 @@ func (x *closer) notes() []driver.Note {
 			}
 		}
 	}
-	for _, editor := range kubeobject.Editors(x.r.route.object) {
+	for _, editor := range gitops.Editors(x.r.route.object, gitops.OwnerOf(x.r.route.object, "HTTPRoute")) {
 		say(true, "HTTPRoute %s is also written by %s, which would take the page away at its next run: pause it meanwhile.", key, editor)
 	}
 	return notes

@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/gatewayapi/gw"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 )
@@ -82,7 +83,7 @@ func (c *cluster) found(r *route, attached []gw.Attachment, taken map[string]boo
 	}
 	return driver.Found{
 		Kind: kindRoute, Name: r.Key(), Service: kubeobject.ServiceName(r.object, short, taken), Team: kubeobject.Team(r.object),
-		Hosts: hosts, API: kubeobject.LooksLikeAPI(r.object, hosts), Owner: kubeobject.OwnerOf(r.object, "HTTPRoute"),
+		Hosts: hosts, API: kubeobject.LooksLikeAPI(r.object, hosts), Owner: gitops.OwnerOf(r.object, "HTTPRoute"),
 		Class: fmt.Sprintf("%s (Gateway %s)", people, attached[0].Gateway.Key()),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/gatewayapi/gw"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -111,7 +112,7 @@ func (e *routeEntrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, httpRoutes().word, e.name),
 		Hosts:  r.hosts, URLs: r.urls(), Front: front,
-		Owner: kubeobject.OwnerOf(found.object, "HTTPRoute"), Seen: r,
+		Owner: gitops.OwnerOf(found.object, "HTTPRoute"), Seen: r,
 	}
 	if r.native != nil {
 		s.PageLimit, s.Headers = r.native.limit, r.headers

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/noren-dev/noren/internal/driver"
-	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // notes are what the reader of a plan should know of the entrance.
@@ -22,8 +22,8 @@ func (e *routeEntrance) notes(r *reading, s *driver.Survey, problems []string) [
 	for _, b := range bad {
 		say(true, "HTTPRoute %s is not well already: %s.", e.key(), b)
 	}
-	if s.Owner != nil && s.Owner.Guessed {
-		say(false, "HTTPRoute %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), s.Owner.Name, kubeobject.InstanceLabel)
+	if guess := gitops.Guess("HTTPRoute "+e.key(), s.Owner); guess != "" {
+		say(false, "%s", guess)
 	}
 	wild := slices.DeleteFunc(slices.Clone(s.Hosts), func(h string) bool { return !strings.Contains(h, "*") })
 	if len(wild) > 0 {

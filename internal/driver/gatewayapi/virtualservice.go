@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -119,7 +120,7 @@ func (e *virtualServiceEntrance) Survey(ctx context.Context) (*driver.Survey, er
 	front, unread := r.front(nil)
 	s := &driver.Survey{
 		Target: e.conn.target(e.namespace, virtualServices().word, e.name), Hosts: r.hosts, URLs: r.urls(), Front: front,
-		Owner: kubeobject.OwnerOf(v.object, "VirtualService"), PageLimit: envoyGateway().limit, Headers: true, Seen: r,
+		Owner: gitops.OwnerOf(v.object, "VirtualService"), PageLimit: envoyGateway().limit, Headers: true, Seen: r,
 	}
 	s.Notes = e.notes(r, s, append(problems, unread...))
 	return s, nil
@@ -225,8 +226,8 @@ func (e *virtualServiceEntrance) notes(r *vsReading, s *driver.Survey, problems 
 			say(true, "VirtualService %s is for a host of %s too. Istio joins the two in an order of its own: what the other serves may stay open.", other.key(), e.key())
 		}
 	}
-	if s.Owner != nil && s.Owner.Guessed {
-		say(false, "VirtualService %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), s.Owner.Name, kubeobject.InstanceLabel)
+	if guess := gitops.Guess("VirtualService "+e.key(), s.Owner); guess != "" {
+		say(false, "%s", guess)
 	}
 	say(false, "The page is put before every entry that VirtualService %s has. An entry that someone puts in front of it while it is closed is open.", e.key())
 	say(false, "WebSockets and other long streams that are open when virtualservice %s closes stay open: an entry is chosen when a request begins.", e.key())
@@ -265,7 +266,7 @@ func (e *virtualServiceEntrance) Close(s *driver.Survey, c edge.Closing) (*drive
 		Checks: []driver.Call{{Action: checkUnchanged, Params: unchangedParams(virtualServices(), r.service.object, r.user)}},
 		Calls:  []driver.Call{{Action: actionVirtualService, Params: params}},
 	}
-	for _, editor := range kubeobject.Editors(r.service.object) {
+	for _, editor := range gitops.Editors(r.service.object, gitops.OwnerOf(r.service.object, "VirtualService")) {
 		p.Notes = append(p.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("VirtualService %s is also written by %s, which would take the page away at its next run: pause it meanwhile.", e.key(), editor)})
 	}
 	return p, nil
@@ -374,7 +375,7 @@ func (c *conn) discoverVirtualServices(ctx context.Context, d *driver.Discovery,
 		d.Entrances = append(d.Entrances, driver.Found{
 			Kind: kindVirtualService, Name: v.key(), Service: kubeobject.ServiceName(v.object, strings.TrimSuffix(v.object.GetName(), "-vs"), taken),
 			Team: kubeobject.Team(v.object), Hosts: hosts, API: kubeobject.LooksLikeAPI(v.object, hosts),
-			Owner: kubeobject.OwnerOf(v.object, "VirtualService"), Class: "Istio (Gateway " + v.Gateways[0] + ")",
+			Owner: gitops.OwnerOf(v.object, "VirtualService"), Class: "Istio (Gateway " + v.Gateways[0] + ")",
 		})
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -64,7 +65,7 @@ func surveyed(t *testing.T, members, strategy string) (*entrance, *driver.Survey
 	group, err := classes.Group(ing)
 	must(t, err)
 	r := &reading{ing: ing, group: group, members: classes.Members(all, group), opts: lbc.Options{Classes: classes, Mark: markIn}}
-	r.owner = kubeobject.OwnerOf(ing, "Ingress")
+	r.owner = gitops.OwnerOf(ing, "Ingress")
 	front, problems := lbc.Build(r.members, r.opts)
 	for _, p := range problems {
 		if p.Freezes() {

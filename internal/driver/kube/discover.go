@@ -10,6 +10,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -36,7 +37,7 @@ func discover(ctx context.Context, c *conn) (*driver.Discovery, error) {
 			d.Notes = append(d.Notes, fmt.Sprintf("Ingress %s was left out: %v (class %q).", lbc.Key(ing), err, class.Name))
 			continue
 		}
-		owner := kubeobject.OwnerOf(ing, "Ingress")
+		owner := gitops.OwnerOf(ing, "Ingress")
 		found := driver.Found{
 			Kind: KindIngress, Name: lbc.Key(ing), Service: kubeobject.ServiceName(ing, shortName(ing), taken),
 			Team: kubeobject.Team(ing), Hosts: named(hostsOf(ing)),

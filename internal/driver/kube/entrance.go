@@ -15,6 +15,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -110,7 +111,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 		return nil, err
 	}
 	r.opts = lbc.Options{Classes: all.classes, Service: lookup, Mark: markIn, Rules: e.conn.ruleQuota}
-	r.owner = kubeobject.OwnerOf(ing, "Ingress")
+	r.owner = gitops.OwnerOf(ing, "Ingress")
 	if r.pages, err = e.readPages(ctx, r.members); err != nil {
 		return nil, err
 	}

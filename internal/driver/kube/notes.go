@@ -11,7 +11,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
-	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // notes are what the reader of a plan should know of the entrance.
@@ -42,8 +42,8 @@ func (e *entrance) notes(ctx context.Context, r *reading, s *driver.Survey, prob
 	if loginAsked(s.Front, e.key()) {
 		say(false, "Ingress %s asks for a login.", e.key())
 	}
-	if r.owner != nil && r.owner.Guessed {
-		say(false, "Ingress %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), r.owner.Name, kubeobject.InstanceLabel)
+	if guess := gitops.Guess("Ingress "+e.key(), r.owner); guess != "" {
+		say(false, "%s", guess)
 	}
 	if skipped := wildcards(s.Hosts); len(skipped) > 0 {
 		say(true, "%s cannot be probed: give the service a health-check URL under it.", strings.Join(skipped, ", "))

@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/plainingress"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
@@ -40,7 +41,7 @@ func (e *entrance) surveyPlain(ctx context.Context, ing *networkingv1.Ingress, a
 			r.members = append(r.members, m)
 		}
 	}
-	r.owner = kubeobject.OwnerOf(ing, "Ingress")
+	r.owner = gitops.OwnerOf(ing, "Ingress")
 	var err error
 	if r.pages, err = e.readPages(ctx, r.members); err != nil {
 		return nil, err

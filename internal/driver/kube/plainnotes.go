@@ -9,7 +9,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
-	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // A habit is what an annotation makes a controller do before, or instead of,
@@ -113,8 +113,8 @@ func (e *entrance) plainNotes(r *plainReading, s *driver.Survey) []driver.Note {
 			say(true, "Ingress %s has the annotation %s: %s.", e.key(), h.key, h.does)
 		}
 	}
-	if r.owner != nil && r.owner.Guessed {
-		say(false, "Ingress %s is taken to belong to the Argo CD Application %q by its label %s, which Helm sets as well.", e.key(), r.owner.Name, kubeobject.InstanceLabel)
+	if guess := gitops.Guess("Ingress "+e.key(), r.owner); guess != "" {
+		say(false, "%s", guess)
 	}
 	if skipped := wildcards(s.Hosts); len(skipped) > 0 {
 		say(true, "%s cannot be probed: give the service a health-check URL under it.", strings.Join(skipped, ", "))
@@ -128,7 +128,7 @@ func (e *entrance) plainClosingNotes(r *plainReading, unserved []string) []drive
 	say := func(warn bool, format string, args ...any) {
 		notes = append(notes, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}
-	for _, editor := range kubeobject.Editors(r.ing) {
+	for _, editor := range gitops.Editors(r.ing, r.owner) {
 		say(true, "Ingress %s is also written by %s, which would lead it back at its next run: pause it meanwhile.", e.key(), editor)
 	}
 	for _, p := range unserved {

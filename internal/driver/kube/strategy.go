@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -333,7 +334,7 @@ func (e *entrance) patchProposal(r *reading, cur curtain, why string) (*driver.P
 		Strategy: StrategyPatch, Why: why, EditsOwned: true,
 		Calls: []driver.Call{{Action: ActionPatch, Params: params}},
 	}
-	for _, editor := range kubeobject.Editors(r.ing) {
+	for _, editor := range gitops.Editors(r.ing, r.owner) {
 		p.Notes = append(p.Notes, driver.Note{Warn: true, Text: fmt.Sprintf("Ingress %s is also written by %s, which would take the page away at its next run: pause it meanwhile.", e.key(), editor)})
 	}
 	return p, after, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -172,7 +173,7 @@ func scaledByKEDA(h autoscalingv2.HorizontalPodAutoscaler) bool {
 
 // restingOwner is who would revert a change of the object.
 func restingOwner(u *unstructured.Unstructured, word string) *driver.Owner {
-	return kubeobject.OwnerOf(u, kindWord(word))
+	return gitops.OwnerOf(u, kindWord(word))
 }
 
 // kindWord is the kind of an object as the API writes it.

@@ -9,34 +9,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
-	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
 func object(annotations, labels map[string]string) metav1.Object {
 	return &metav1.ObjectMeta{Namespace: "shop", Name: "web", Annotations: annotations, Labels: labels}
-}
-
-func TestOwnerOf(t *testing.T) {
-	t.Parallel()
-	const tracking = "argocd.argoproj.io/tracking-id"
-	for name, tt := range map[string]struct {
-		annotations, labels map[string]string
-		want                *driver.Owner
-	}{
-		"nobody":            {nil, nil, nil},
-		"tracked":           {map[string]string{tracking: "app:gateway.networking.k8s.io/HTTPRoute:shop/web"}, nil, &driver.Owner{System: "argocd", Name: "app"}},
-		"of a namespace":    {map[string]string{tracking: "apps_app:gateway.networking.k8s.io/HTTPRoute:shop/web"}, nil, &driver.Owner{System: "argocd", Namespace: "apps", Name: "app"}},
-		"a copied id":       {map[string]string{tracking: "app:gateway.networking.k8s.io/HTTPRoute:shop/other"}, nil, nil},
-		"an id of its kind": {map[string]string{tracking: "app:networking.k8s.io/Ingress:shop/web"}, nil, nil},
-		"a label":           {nil, map[string]string{kubeobject.InstanceLabel: "app"}, &driver.Owner{System: "argocd", Name: "app", Guessed: true}},
-	} {
-		got := kubeobject.OwnerOf(object(tt.annotations, tt.labels), "HTTPRoute")
-		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
-			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
-		}
-	}
 }
 
 func TestNamesFitALabel(t *testing.T) {

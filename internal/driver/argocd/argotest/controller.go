@@ -26,6 +26,7 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -72,6 +73,9 @@ type Controller struct {
 	// Managed are the resources whose changes make it compare, as Argo CD's
 	// watches on what it manages do.
 	Managed []schema.GroupVersionResource
+	// Parents makes changed specs of Applications count as changes of what is
+	// managed, as they are for a parent Application.
+	Parents bool
 	// Deaf makes it miss everything but refresh annotations and operations, as
 	// a controller does that was restarted at the wrong moment.
 	Deaf bool
@@ -91,6 +95,16 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.watched = factory.ForResource(Applications).Informer()
 	if err := onEvent(c.watched, func(key string) { c.queue.Add(key) }); err != nil {
 		return err
+	}
+	if c.Parents {
+		changed := func(before, after any) {
+			if !equality.Semantic.DeepEqual(before.(*unstructured.Unstructured).Object["spec"], after.(*unstructured.Unstructured).Object["spec"]) {
+				c.queue.Add("")
+			}
+		}
+		if _, err := c.watched.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: changed}); err != nil {
+			return err
+		}
 	}
 	for _, gvr := range c.Managed {
 		if err := onEvent(factory.ForResource(gvr).Informer(), func(string) { c.queue.Add("") }); err != nil {

@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/noren-dev/noren/internal/testkube"
+)
+
+// TestSeveralClusters: one run closes the doors of a service in two clusters,
+// each a real API server of its own, and opens them again.
+func TestSeveralClusters(t *testing.T) {
+	t.Parallel()
+	tokyo := newShop(t)
+	osaka := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	clusters := map[string]*shop{"tokyo": tokyo, "osaka": osaka}
+	var resolve, sections, entrances, health strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(clusters)) {
+		s := clusters[name]
+		for host, addr := range s.addr {
+			fmt.Fprintf(&resolve, "        \"%s:80\": %s\n", host, addr)
+		}
+		fmt.Fprintf(&sections, "      %s:\n        kube: {kubeconfig: %s, context: %s}\n        argocd: {namespace: %s}\n", name, s.kubeconfig, s.context, s.ns)
+		for _, ingress := range []string{"web", "solo"} {
+			fmt.Fprintf(&entrances, "      - {kind: kube/ingress, name: %s/%s, cluster: %s}\n", s.ns, ingress, name)
+		}
+		fmt.Fprintf(&health, "      - http://shop.%[1]s.example.com/healthz\n      - http://solo.%[1]s.example.com/healthz\n", s.ns)
+	}
+	tokyo.write(t, "noren.yaml", fmt.Sprintf("version: 1\nzone: Asia/Tokyo\nenvironments:\n  prod:\n    http:\n      resolve:\n%s    clusters:\n%sservices:\n  shop:\n    entrances:\n%s    health:\n%s",
+		&resolve, &sections, &entrances, &health))
+	before := map[string]map[string]string{"tokyo": tokyo.objects(t), "osaka": osaka.objects(t)}
+	answers := func(want int) {
+		t.Helper()
+		for name, s := range clusters {
+			for _, host := range []string{"shop", "solo"} {
+				if code, _ := s.get(t, host, "/"); code != want {
+					t.Errorf("%s in %s answers %d, want %d", host, name, code, want)
+				}
+			}
+		}
+	}
+
+	state := t.TempDir()
+	tokyo.noren(t, state, "check", "--live").must(t, 0)
+	closing := tokyo.noren(t, state, "close", "shop", "--env", "prod", "--for", "30m").must(t, 0)
+	for name, s := range clusters {
+		closing.says(t, fmt.Sprintf("kube:prod/%s/%s/ingress/web", name, s.ns))
+		closing.says(t, fmt.Sprintf("argocd:prod/%s/%s/application/solo", name, s.ns))
+		if s.on(t, "solo") {
+			t.Errorf("automated sync is on in %s", name)
+		}
+	}
+	answers(503)
+	tokyo.noren(t, state, "open").must(t, 0)
+	answers(200)
+	for name, s := range clusters {
+		s.same(t, before[name])
+	}
+	tokyo.rewrite(t, "cluster: osaka", "cluster: kyoto")
+	tokyo.noren(t, state, "check").must(t, 2).says(t, "has no cluster")
+}
+
+// TestInitOfClusters: contexts that --env gives one name are its clusters, and
+// what init writes closes in both.
+func TestInitOfClusters(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	config, err := clientcmd.LoadFromFile(s.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"prod-tokyo", "prod-osaka"} { // two ways to one server
+		config.Contexts[name] = config.Contexts[testkube.Admin]
+	}
+	if err := clientcmd.WriteToFile(*config, s.dir+"/kubeconfig"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.dir + "/noren.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"init", "--kubeconfig", "kubeconfig", "--context", "prod-tokyo", "--context", "prod-osaka"}
+	s.noren(t, t.TempDir(), args...).must(t, 2).says(t, "clusters of one environment")
+	s.noren(t, t.TempDir(), append(args, "--env", "prod", "--env", "prod")...).must(t, 0)
+	text := s.text(t, "noren.yaml")
+	for _, want := range []string{"      prod-tokyo:\n        argocd: {}\n        kube: {", "        cluster: prod-osaka\n", "name: " + s.ns + "/solo\n        cluster: prod-tokyo\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("noren.yaml lacks %q:\n%s", want, text)
+		}
+	}
+	plan := s.noren(t, t.TempDir(), "plan", "close", "other", "--env", "prod").must(t, 0)
+	for _, name := range []string{"tokyo", "osaka"} {
+		if want := "kube:prod/prod-" + name + "/" + s.ns + "/ingress/other"; !strings.Contains(plan.out, want) {
+			t.Errorf("the plan lacks %s:\n%s", want, plan.out)
+		}
+	}
+}
