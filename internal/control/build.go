@@ -67,8 +67,10 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	for _, call := range p.proposal.Calls {
 		requests = append(requests, request{plan.StageClose, call, p.service.Name, target, "", applyPatience})
 	}
-	if len(entrance.URLs) > 0 {
-		requests = append(requests, b.proof(p, entrance.URLs))
+	if urls := entrance.URLs; len(urls) > 0 {
+		requests = append(requests, b.proof(p, urls), request{plan.StageCheck,
+			driver.Call{Action: actionReachable, Params: map[string]any{"urls": urls}},
+			p.service.Name, "", "Can the front door be asked from here: " + some(urls), reachPatience})
 	}
 	for _, u := range entrance.Unproved {
 		b.plan.AddNote(driver.Note{Warn: true, Text: "NOT PROVED at " + cmp.Or(u.URL, target) + ". " + u.Why}, target)
@@ -221,10 +223,9 @@ func (b *builder) add(ctx context.Context, at *driver.Session, r request) error 
 	}
 	if s.Title = r.title; s.Title == "" {
 		s.Title = b.verb(r.stage, s.Action) + " " + s.Target
-	}
-	if r.stage == plan.StageCheck {
-		_, what, _ := strings.Cut(s.Action, ".")
-		s.Title += ": " + what
+		if _, what, _ := strings.Cut(s.Action, "."); r.stage == plan.StageCheck {
+			s.Title += ": " + what
+		}
 	}
 	b.byStage[r.stage] = append(b.byStage[r.stage], s)
 	b.needed(s, r.service)

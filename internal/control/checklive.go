@@ -12,6 +12,7 @@ import (
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/plan"
 )
 
 // checkLive asks the systems of one environment: is every entrance there and
@@ -81,6 +82,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 				out.Notes = append(out.Notes, n.Text)
 			}
 		}
+		l.reachable(ctx, closing.Plan, s, out)
 	}
 	l.needs[i] = l.required(ctx, x)
 	l.health(ctx, s, out)
@@ -168,6 +170,32 @@ func (l *liveCheck) entranceNeeds(ctx context.Context, s catalog.Service) []acti
 	return need
 }
 
+// reachable asks whether a closing could be proved from here.
+func (l *liveCheck) reachable(ctx context.Context, p *plan.Plan, s catalog.Service, out *ServiceCheck) {
+	for _, step := range p.Steps() {
+		if step.Action != actionReachable {
+			continue
+		}
+		switch v, err := l.asked(ctx, step.Action, step.Params); {
+		case err != nil:
+			out.Problems = append(out.Problems, err)
+		case !v.OK:
+			out.Problems = append(out.Problems, &fault.Fault{Code: fault.CheckFailed, Summary: "front door cannot be asked from here",
+				Detail: fmt.Sprintf("%s in %s: a closing asks it from outside, as customers do, and would refuse to begin.\n%s", s.Name, l.env.Name, strings.Join(v.Findings, "\n")),
+				Try:    v.Try})
+		}
+	}
+}
+
+// asked looks once.
+func (l *liveCheck) asked(ctx context.Context, name string, params json.RawMessage) (action.Verdict, error) {
+	in, err := l.session.Action(ctx, name, params)
+	if err != nil {
+		return action.Verdict{}, err
+	}
+	return in.Check.Check(ctx)
+}
+
 // health asks the health URLs as they are now.
 func (l *liveCheck) health(ctx context.Context, s catalog.Service, out *ServiceCheck) {
 	if len(s.Health) == 0 {
@@ -178,13 +206,7 @@ func (l *liveCheck) health(ctx context.Context, s catalog.Service, out *ServiceC
 		out.Problems = append(out.Problems, err)
 		return
 	}
-	in, err := l.session.Action(ctx, "http/healthy", params)
-	if err != nil {
-		out.Problems = append(out.Problems, err)
-		return
-	}
-	v, err := in.Check.Check(ctx)
-	switch {
+	switch v, err := l.asked(ctx, "http/healthy", params); {
 	case err != nil:
 		out.Problems = append(out.Problems, err)
 	case v.OK:

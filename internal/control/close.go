@@ -25,10 +25,15 @@ import (
 // atOnce bounds the targets read side by side while planning.
 const atOnce = 16
 
+// actionReachable asks, before anything is written, whether the proof could be
+// had from this machine.
+const actionReachable = "http/reachable"
+
 // Patience of the steps that wait. The controller behind an Ingress usually
 // needs seconds; see facts in docs/explanation/closing.md for when it does not.
 const (
 	checkPatience  = 0
+	reachPatience  = 10 * time.Second // one lost packet is no reason to go home
 	idlePatience   = 10 * time.Minute // a sync under way is waited for
 	applyPatience  = 2 * time.Minute
 	provePatience  = 5 * time.Minute

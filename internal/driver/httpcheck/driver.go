@@ -26,6 +26,7 @@ func Driver() *driver.Driver {
 	return driver.New("http", "asks front doors over HTTP what customers get", connect,
 		driver.Checks("http/closed", "every address of the URLs answers with this closing's page", openClosed),
 		driver.Checks("http/healthy", "the health-check URLs pass, and none answers with noren's page", openHealthy),
+		driver.Checks("http/reachable", "every address of the URLs can be connected to from here", openReachable),
 		driver.Checks("http/staff", "who brings the pass reaches the application at every address of the URLs", openStaff),
 		driver.Checks("http/open", "no address of the URLs answers with a page of noren's", openOpen),
 	)

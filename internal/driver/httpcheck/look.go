@@ -31,6 +31,9 @@ type look struct {
 	consecutive int
 	// silent is set where an address that does not answer is as it should be.
 	silent bool
+	// mayHang is set where a door that takes the connection, and gives no answer
+	// on it, is as it should be.
+	mayHang bool
 	// wrong says what is wrong with an answer, "" if nothing is.
 	wrong func(u *url.URL, a answer) string
 }
@@ -89,11 +92,16 @@ func (l look) judge(u *url.URL, a answer) string {
 	switch {
 	case a.err == nil:
 		return l.wrong(u, a)
-	case l.silent:
+	case l.mayBeMute(a):
 		return ""
 	default:
 		return explain(a.err)
 	}
+}
+
+// mayBeMute tells whether there is no answer, and none is needed.
+func (l look) mayBeMute(a answer) bool {
+	return a.err != nil && (l.silent || l.mayHang && a.connected)
 }
 
 // split puts aside the addresses of a family to which this machine has no
@@ -148,7 +156,7 @@ func (l look) verdict(r result, good, bad string) action.Verdict {
 func (l look) mute(r result) []string {
 	var list []string
 	for _, s := range r.seen {
-		if l.silent && s.last.err != nil {
+		if l.mayBeMute(s.last) {
 			list = append(list, s.door.String()+": "+explain(s.last.err))
 		}
 	}

@@ -10,12 +10,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -68,6 +70,7 @@ type question struct {
 // An answer is what came back: err, or the rest.
 type answer struct {
 	err         error
+	connected   bool // with TLS, where the URL says so
 	status      int
 	contentType string
 	location    string
@@ -142,7 +145,9 @@ func (p *prober) addresses(ctx context.Context, u *url.URL) ([]netip.AddrPort, e
 func (p *prober) ask(ctx context.Context, q question) answer {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, q.url.String(), nil)
+	var connected atomic.Bool // a dial may go on beside a request that gave up
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	req, err := http.NewRequestWithContext(traced, http.MethodGet, q.url.String(), nil)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -153,16 +158,17 @@ func (p *prober) ask(ctx context.Context, q question) answer {
 	defer transport.CloseIdleConnections()
 	res, err := transport.RoundTrip(req) // not Client.Do: it would follow redirects
 	if err != nil {
-		return answer{err: err}
+		return answer{err: err, connected: connected.Load()}
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	if err != nil {
-		return answer{err: fmt.Errorf("the answer %d broke off: %w", res.StatusCode, err)}
+		return answer{err: fmt.Errorf("the answer %d broke off: %w", res.StatusCode, err), connected: true}
 	}
 	mark, marked := page.MarkIn(body)
 	a := answer{
-		status: res.StatusCode, contentType: res.Header.Get("Content-Type"), location: res.Header.Get("Location"),
+		connected: true,
+		status:    res.StatusCode, contentType: res.Header.Get("Content-Type"), location: res.Header.Get("Location"),
 		server: res.Header.Get("Server"), challenge: res.Header.Get("WWW-Authenticate"), seen: res.Header.Get(edge.SeenHeader),
 		body: body, mark: mark, marked: marked,
 	}
