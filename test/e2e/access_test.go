@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -74,6 +76,34 @@ func TestMissingPermissions(t *testing.T) {
 	s.same(t, before)
 	if rounds > 2 {
 		t.Errorf("what check --live printed had to be applied %d times", rounds)
+	}
+}
+
+// TestExampleRBAC: what examples/kubernetes/rbac.yaml grants is enough for every
+// command, with Argo CD and with Flux.
+func TestExampleRBAC(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../examples/kubernetes/rbac.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range map[string]func(testing.TB, ...func(*shopOptions)) *shop{"argocd": newShop, "flux": newFluxShop} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testkube.Start(t, testkube.Dedicated()) // it has cluster roles
+			s := open(t, func(o *shopOptions) { o.server, o.context, o.working = server, testkube.Limited, name == "argocd" })
+			example := regexp.MustCompile(`namespace: \S+`).ReplaceAllString(string(raw), "namespace: "+s.ns)
+			server.Apply(t, strings.ReplaceAll(example, "kind: Group, name: noren-operators", "kind: User, name: "+testkube.Limited))
+			before, state := s.objects(t), t.TempDir()
+			s.noren(t, state, "check", "--live").must(t, 0)
+			s.noren(t, state, "close", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+			s.noren(t, state, "extend", "--env", "prod", "--for", "1h", "--confirm", "prod").must(t, 0)
+			if found := s.noren(t, state, "leftovers", "--env", "prod").must(t, 0); strings.Contains(found.out, "may not list") {
+				t.Errorf("some marks are not seen:\n%s", found.out)
+			}
+			s.recovered(t).must(t, 0)
+			s.same(t, before)
+		})
 	}
 }
 

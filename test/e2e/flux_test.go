@@ -20,8 +20,8 @@ var (
 // newFluxShop is a shop whose Ingress solo is applied by the Kustomization solo,
 // which is applied by the Kustomization apps: with "suspend: false" in Git, so
 // that apps would resume it.
-func newFluxShop(t testing.TB) *shop {
-	s := fluxed(t)
+func newFluxShop(t testing.TB, change ...func(*shopOptions)) *shop {
+	s := fluxed(t, change...)
 	s.flux.Commit(kustomizations, "apps", s.manifestOf(t, kustomizations, "solo", map[string]any{
 		"interval": "10m0s", "path": "./deploy", "prune": true, "suspend": false, "sourceRef": map[string]any{"kind": "GitRepository", "name": "git"}}))
 	s.server.Apply(t, fmt.Sprintf(kustomizationYAML, s.ns, "apps"))
@@ -33,10 +33,10 @@ func newFluxShop(t testing.TB) *shop {
 }
 
 // fluxed is a shop with Flux, which applies nothing yet.
-func fluxed(t testing.TB) *shop {
-	s := newShop(t, func(o *shopOptions) {
+func fluxed(t testing.TB, change ...func(*shopOptions)) *shop {
+	s := newShop(t, append(change, func(o *shopOptions) {
 		o.byHand, o.kinds = true, []schema.GroupVersionResource{kustomizations, helmReleases}
-	})
+	})...)
 	s.server.InstallCRDs(t, testkube.FluxKustomize)
 	s.server.InstallCRDs(t, testkube.FluxHelm)
 	s.rewrite(t, "    argocd: {", "    flux: {}\n    argocd: {")

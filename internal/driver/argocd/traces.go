@@ -13,10 +13,8 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
-
-// pageSize is how many Applications a list asks for at a time.
-const pageSize = 500
 
 // findTraces lists the marks on all Applications and ApplicationSets, or on those
 // of Argo CD's own namespace where more may not be read, and Applications whose
@@ -62,7 +60,7 @@ func (c *conn) setTraces(ctx context.Context, found *driver.Traces) error {
 
 // everywhere lists the objects of a kind, or those of Argo CD's own namespace
 // where more may not be read.
-func (c *conn) everywhere(ctx context.Context, of schema.GroupVersionResource) ([]unstructured.Unstructured, error) {
+func (c *conn) everywhere(ctx context.Context, of schema.GroupVersionResource) ([]*unstructured.Unstructured, error) {
 	all, err := c.list(ctx, of, metav1.NamespaceAll)
 	if apierrors.IsForbidden(err) {
 		all, err = c.list(ctx, of, c.namespace)
@@ -79,11 +77,10 @@ func (c *conn) applicationTraces(ctx context.Context) (*driver.Traces, error) {
 		return nil, kubeclient.Classify(err, "list Applications")
 	}
 	found := &driver.Traces{Seen: []driver.Seen{{Kind: "Applications", Count: len(all)}}}
-	for i := range all {
-		u := &all[i]
+	for _, u := range all {
 		t := c.target(Ref{Namespace: u.GetNamespace(), Name: u.GetName()})
-		if text, marked := u.GetAnnotations()[markAnnotation]; marked {
-			found.Marks = append(found.Marks, driver.ReadMark(t.Target(), text))
+		if m, marked := kubeobject.MarkOn(u, t.Target()); marked {
+			found.Marks = append(found.Marks, m)
 			continue
 		}
 		app, err := read(u)
@@ -97,19 +94,9 @@ func (c *conn) applicationTraces(ctx context.Context) (*driver.Traces, error) {
 	return found, nil
 }
 
-func (c *conn) list(ctx context.Context, of schema.GroupVersionResource, namespace string) ([]unstructured.Unstructured, error) {
-	var all []unstructured.Unstructured
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := c.client.Dynamic.Resource(of).Namespace(namespace).List(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, list.Items...)
-		if opts.Continue = list.GetContinue(); opts.Continue == "" {
-			return all, nil
-		}
-	}
+func (c *conn) list(ctx context.Context, of schema.GroupVersionResource, namespace string) (all []*unstructured.Unstructured, err error) {
+	err = kubeclient.EachListed(ctx, c.client.Dynamic.Resource(of).Namespace(namespace), func(u *unstructured.Unstructured) { all = append(all, u) })
+	return all, err
 }
 
 // off describes an Application whose automated sync somebody switched off. It

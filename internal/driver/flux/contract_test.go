@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -175,7 +176,8 @@ func TestMissingAndForbidden(t *testing.T) {
 	if err != nil || len(refused) != 2 || !strings.Contains(refused[0].Grant, "kustomizations") {
 		t.Errorf("got %+v, %v; want get and patch refused", refused, err)
 	}
-	if _, err := findTraces(t.Context(), limited); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
-		t.Errorf("marks: got %v, want denied", err)
+	found, err := findTraces(t.Context(), limited)
+	if err != nil || !slices.Equal(found.Unseen, []string{"Kustomizations", "HelmReleases"}) {
+		t.Errorf("marks: got %+v, %v, want both kinds unseen", found, err)
 	}
 }

@@ -4,48 +4,38 @@ import (
 	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
-
-// pageSize is how many objects a list asks for at a time.
-const pageSize = 500
 
 // findTraces lists the marks on all Kustomizations and HelmReleases. A
 // suspension without a mark is as often meant so, and says nothing.
 func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 	found := &driver.Traces{}
 	for _, k := range []kind{kustomizations(), helmReleases()} {
-		seen, err := c.marked(ctx, k, found)
-		if apierrors.IsNotFound(err) { // no such part of Flux in this cluster
-			continue
-		}
-		if err != nil {
+		switch seen, err := c.marked(ctx, k, found); {
+		case apierrors.IsNotFound(err): // no such part of Flux in this cluster
+		case apierrors.IsForbidden(err):
+			found.Unseen = append(found.Unseen, k.name+"s")
+		case err != nil:
 			return nil, kubeclient.Classify(err, "list "+k.name+"s")
+		default:
+			found.Seen = append(found.Seen, driver.Seen{Kind: k.name + "s", Count: seen})
 		}
-		found.Seen = append(found.Seen, driver.Seen{Kind: k.name + "s", Count: seen})
 	}
 	return found, nil
 }
 
 func (c *conn) marked(ctx context.Context, k kind, found *driver.Traces) (seen int, err error) {
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := c.client.Dynamic.Resource(k.resource).List(ctx, opts)
-		if err != nil {
-			return seen, err
+	err = kubeclient.EachListed(ctx, c.client.Dynamic.Resource(k.resource), func(u *unstructured.Unstructured) {
+		seen++
+		on := target{c, k, Ref{Namespace: u.GetNamespace(), Name: u.GetName()}}.Target()
+		if m, marked := kubeobject.MarkOn(u, on); marked {
+			found.Marks = append(found.Marks, m)
 		}
-		seen += len(list.Items)
-		for _, u := range list.Items {
-			if text, ok := u.GetAnnotations()[kubeclient.MarkAnnotation]; ok {
-				t := target{c, k, Ref{Namespace: u.GetNamespace(), Name: u.GetName()}}
-				found.Marks = append(found.Marks, driver.ReadMark(t.Target(), text))
-			}
-		}
-		if opts.Continue = list.GetContinue(); opts.Continue == "" {
-			return seen, nil
-		}
-	}
+	})
+	return seen, err
 }

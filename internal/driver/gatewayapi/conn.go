@@ -137,9 +137,6 @@ func (c *conn) get(ctx context.Context, r resource, namespace, object string) (*
 	return u, nil
 }
 
-// pageSize is how many objects a list asks for at a time.
-const pageSize = 500
-
 // list reads all objects of a resource; none where it is not installed.
 func (c *conn) list(ctx context.Context, r resource, namespace string) ([]*unstructured.Unstructured, error) {
 	v, err := c.version(ctx, r)
@@ -151,21 +148,12 @@ func (c *conn) list(ctx context.Context, r resource, namespace string) ([]*unstr
 		return nil, err
 	}
 	var all []*unstructured.Unstructured
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := api.List(ctx, opts)
-		if err != nil {
-			in := "all namespaces"
-			if namespace != "" {
-				in = "namespace " + namespace
-			}
-			return nil, kubeclient.Classify(err, fmt.Sprintf("list the %s of %s", r.plural, in))
+	if err := kubeclient.EachListed(ctx, api, func(u *unstructured.Unstructured) { all = append(all, u) }); err != nil {
+		in := "all namespaces"
+		if namespace != "" {
+			in = "namespace " + namespace
 		}
-		for i := range list.Items {
-			all = append(all, &list.Items[i])
-		}
-		if opts.Continue = list.GetContinue(); opts.Continue == "" {
-			return all, nil
-		}
+		return nil, kubeclient.Classify(err, fmt.Sprintf("list the %s of %s", r.plural, in))
 	}
+	return all, nil
 }

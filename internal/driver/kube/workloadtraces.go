@@ -4,7 +4,6 @@ import (
 	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/noren-dev/noren/internal/driver"
@@ -49,17 +48,5 @@ func workloadTraces(ctx context.Context, c *conn, found *driver.Traces) error {
 
 // eachObject shows see every object of a resource, in all namespaces.
 func (c *conn) eachObject(ctx context.Context, r resource, see func(*unstructured.Unstructured)) error {
-	opts := metav1.ListOptions{Limit: pageSize}
-	for {
-		list, err := c.client.Dynamic.Resource(r.gvr).List(ctx, opts)
-		if err != nil {
-			return err
-		}
-		for i := range list.Items {
-			see(&list.Items[i])
-		}
-		if opts.Continue = list.GetContinue(); opts.Continue == "" {
-			return nil
-		}
-	}
+	return kubeclient.EachListed(ctx, c.client.Dynamic.Resource(r.gvr), see)
 }
