@@ -188,6 +188,9 @@ func TestCloseRoutes(t *testing.T) {
 			if headers := name != "aws"; (res.Header.Get("Retry-After") != "") != headers {
 				t.Errorf("%s%s: Retry-After %q", name, path, res.Header.Get("Retry-After"))
 			}
+			if headers := name == "envoy" || name == "istio"; headers && (res.Header.Get("Access-Control-Allow-Origin") != "*" || res.Header.Get("Cache-Control") != "no-store") {
+				t.Errorf("%s%s: a script may not read it, or a cache may keep it: %v", name, path, res.Header)
+			}
 			if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
 				t.Errorf("%s%s: Content-Type %q", name, path, res.Header.Get("Content-Type"))
 			}

@@ -76,14 +76,27 @@ func envoyGateway() *implementation {
 		spec: func(r edge.Response, headers bool) any {
 			direct := map[string]any{"statusCode": r.Status, "contentType": r.ContentType,
 				"body": map[string]any{"type": "Inline", "inline": r.Body}}
-			if headers && len(r.Header) > 0 {
-				direct["header"] = map[string]any{"set": headerList(r.Header)}
+			if headers {
+				direct["header"] = map[string]any{"set": headerList(pageHeaders(r))}
 			}
 			return map[string]any{"directResponse": direct}
 		},
 		response: directResponse,
 		header:   []string{"spec", "directResponse", "header"},
 	}
+}
+
+// pageHeaders are the headers of a page that a gateway answers by itself: no
+// cache may keep it, and scripts of any origin may read it. A gateway cannot
+// repeat a request's origin, so that a request with credentials stays unread.
+// Source: https://fetch.spec.whatwg.org/#http-cors-protocol
+func pageHeaders(r edge.Response) map[string]string {
+	all := map[string]string{
+		"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After",
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+	}
+	maps.Copy(all, r.Header)
+	return all
 }
 
 func headerList(header map[string]string) []any {

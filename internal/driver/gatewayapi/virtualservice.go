@@ -337,8 +337,8 @@ func istioMatches(c edge.Closing) ([]any, error) {
 
 func pageEntry(entry string, page edge.Response, matches []any) map[string]any {
 	set := map[string]any{"content-type": page.ContentType}
-	for _, key := range slices.Sorted(maps.Keys(page.Header)) {
-		set[strings.ToLower(key)] = page.Header[key]
+	for key, value := range pageHeaders(page) {
+		set[strings.ToLower(key)] = value
 	}
 	out := map[string]any{
 		"name":           entry,
