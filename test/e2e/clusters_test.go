@@ -13,12 +13,11 @@ import (
 	"github.com/noren-dev/noren/internal/testkube"
 )
 
-// TestSeveralClusters: one run closes the doors of a service in two clusters,
-// each a real API server of its own, and opens them again.
-func TestSeveralClusters(t *testing.T) {
-	t.Parallel()
+// inClusters are shops in two clusters, each a real API server of its own, and
+// one service with doors in both. Workloads of it are in osaka.
+func inClusters(t *testing.T) map[string]*shop {
 	tokyo := newShop(t)
-	osaka := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	osaka := newShop(t, func(o *shopOptions) { o.server, o.working = testkube.Start(t, testkube.Dedicated()), true })
 	clusters := map[string]*shop{"tokyo": tokyo, "osaka": osaka}
 	var resolve, sections, entrances, health strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(clusters)) {
@@ -32,8 +31,17 @@ func TestSeveralClusters(t *testing.T) {
 		}
 		fmt.Fprintf(&health, "      - http://shop.%[1]s.example.com/healthz\n      - http://solo.%[1]s.example.com/healthz\n", s.ns)
 	}
-	tokyo.write(t, "noren.yaml", fmt.Sprintf("version: 1\nzone: Asia/Tokyo\nenvironments:\n  prod:\n    http:\n      resolve:\n%s    clusters:\n%sservices:\n  shop:\n    entrances:\n%s    health:\n%s",
-		&resolve, &sections, &entrances, &health))
+	tokyo.write(t, "noren.yaml", fmt.Sprintf("version: 1\nzone: Asia/Tokyo\nenvironments:\n  prod:\n    http:\n      resolve:\n%s    clusters:\n%sservices:\n  shop:\n    entrances:\n%s    health:\n%s    workloads: [{kind: kube/deployment, name: %s/worker, cluster: osaka}]\n",
+		&resolve, &sections, &entrances, &health, osaka.ns))
+	return clusters
+}
+
+// TestSeveralClusters: one run closes the doors of a service in two clusters,
+// and opens them again.
+func TestSeveralClusters(t *testing.T) {
+	t.Parallel()
+	clusters := inClusters(t)
+	tokyo, osaka := clusters["tokyo"], clusters["osaka"]
 	before := map[string]map[string]string{"tokyo": tokyo.objects(t), "osaka": osaka.objects(t)}
 	answers := func(want int) {
 		t.Helper()
@@ -57,6 +65,10 @@ func TestSeveralClusters(t *testing.T) {
 		}
 	}
 	answers(503)
+	if n := osaka.ready(t, deployments, "worker"); n != 0 {
+		t.Errorf("%d replicas work in osaka", n)
+	}
+	tokyo.noren(t, state, "extend", "--env", "prod", "--for", "2h").must(t, 0)
 	tokyo.noren(t, state, "open").must(t, 0)
 	answers(200)
 	for name, s := range clusters {
@@ -64,6 +76,32 @@ func TestSeveralClusters(t *testing.T) {
 	}
 	tokyo.rewrite(t, "cluster: osaka", "cluster: kyoto")
 	tokyo.noren(t, state, "check").must(t, 2).says(t, "has no cluster")
+}
+
+// TestClustersAndRecordsLost: with noren's records gone, the marks in each
+// cluster tell the way back.
+func TestClustersAndRecordsLost(t *testing.T) {
+	t.Parallel()
+	clusters := inClusters(t)
+	before := map[string]map[string]string{}
+	for name, s := range clusters {
+		before[name] = s.objects(t)
+	}
+	tokyo, lost := clusters["tokyo"], t.TempDir()
+	tokyo.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m").must(t, 0)
+	left := tokyo.noren(t, lost, "leftovers").must(t, 10)
+	for name, s := range clusters {
+		left.says(t, fmt.Sprintf("kube:prod/%s/%s/ingress/", name, s.ns), fmt.Sprintf("argocd:prod/%s/%s/application/solo", name, s.ns))
+	}
+	left.says(t, fmt.Sprintf("kube:prod/osaka/%s/deployment/worker", clusters["osaka"].ns))
+	tokyo.noren(t, lost, "recover", "--env", "prod").must(t, 0)
+	for name, s := range clusters {
+		s.same(t, before[name])
+		if code, _ := s.get(t, "shop", "/"); code != 200 {
+			t.Errorf("shop in %s answers %d", name, code)
+		}
+	}
+	tokyo.noren(t, lost, "leftovers").must(t, 0)
 }
 
 // TestInitOfClusters: contexts that --env gives one name are its clusters, and

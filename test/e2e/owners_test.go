@@ -142,6 +142,20 @@ func TestChainOfOwners(t *testing.T) {
 	s.same(t, before)
 }
 
+// TestChainAndRecordsLost: the marks on the whole chain, that on the set among
+// them, tell the way back.
+func TestChainAndRecordsLost(t *testing.T) {
+	t.Parallel()
+	s := newChain(t)
+	before := s.objects(t)
+	s.closed(t, "solo")
+	left := s.noren(t, t.TempDir(), "leftovers", "--env", "prod").must(t, 10)
+	left.says(t, "/application/top", "/application/root", "/applicationset/singles", "/application/solo", "/ingress/solo")
+	s.recovered(t).must(t, 0)
+	s.inSync(t)
+	s.same(t, before)
+}
+
 // TestOwnersThatGoInACircle are said to, and so is one that is gone.
 func TestOwnersThatGoInACircle(t *testing.T) {
 	t.Parallel()
