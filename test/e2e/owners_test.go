@@ -150,7 +150,7 @@ func TestChainAndRecordsLost(t *testing.T) {
 	before := s.objects(t)
 	s.closed(t, "solo")
 	left := s.noren(t, t.TempDir(), "leftovers", "--env", "prod").must(t, 10)
-	left.says(t, "/application/top", "/application/root", "/applicationset/singles", "/application/solo", "/ingress/solo")
+	left.says(t, "/application/top", "/application/root", "/applicationset/singles/solo", "/application/solo", "/ingress/solo")
 	s.recovered(t).must(t, 0)
 	s.inSync(t)
 	s.same(t, before)

@@ -172,6 +172,44 @@ func TestSetIsRestoredExactly(t *testing.T) {
 	}
 }
 
+// TestATruncatedMarkOnASet is known as one, and whose it was.
+func TestATruncatedMarkOnASet(t *testing.T) {
+	t.Parallel()
+	s := current(t)
+	c, _ := s.connectTo(t, testkube.Admin)
+	ns := s.Namespace(t)
+	s.Apply(t, setYAML(ns, "", ""))
+	change := &ignoring{set: c.set(SetRef{Namespace: ns, Name: "shops", Application: "shop"})}
+	from, err := change.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := change.Propose(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := change.Marked(setMark(t, change.Target(), from, to)).Apply(t.Context(), from, to); err != nil {
+		t.Fatal(err)
+	}
+	set, err := change.set.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := set.Metadata.Annotations[change.set.markKey()][:20]
+	raw := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, change.set.markKey(), cut)
+	if _, err := change.set.api().Patch(t.Context(), "shops", types.MergePatchType, []byte(raw), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := findTraces(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(found.Marks, func(m driver.FoundMark) bool { return m.On == change.Target() })
+	if i < 0 || found.Marks[i].Wrong == "" {
+		t.Errorf("got %+v, want one on %s that cannot be relied on", found.Marks, change.Target())
+	}
+}
+
 func setMark(t *testing.T, target string, from, to *Ignoring) action.Mark {
 	t.Helper()
 	state := func(s *Ignoring) action.State {

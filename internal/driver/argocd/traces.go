@@ -49,13 +49,28 @@ func (c *conn) setTraces(ctx context.Context, found *driver.Traces) error {
 			var ref SetRef
 			m := driver.ReadMark("", text)
 			if json.Unmarshal(m.Mark.Params, &ref) != nil || ref.Application == "" {
-				ref.Application = strings.TrimPrefix(key, markAnnotation+"-") // a mark that cannot be read
+				ref.Application = c.markedFor(u, key)
 			}
 			m.On = c.set(SetRef{Namespace: u.GetNamespace(), Name: u.GetName(), Application: ref.Application}).Target()
 			found.Marks = append(found.Marks, m)
 		}
 	}
 	return nil
+}
+
+// markedFor is the Application for which an ApplicationSet carries a mark that
+// cannot be read: one that it ignores, by the annotation's name; else that name
+// itself, so that the mark is not passed over.
+func (c *conn) markedFor(u *unstructured.Unstructured, key string) string {
+	if set, err := readSet(u); err == nil {
+		for _, raw := range set.Spec.Ignore {
+			name := readIgnored(raw).Name
+			if c.set(SetRef{Namespace: u.GetNamespace(), Name: u.GetName(), Application: name}).markKey() == key {
+				return name
+			}
+		}
+	}
+	return strings.TrimPrefix(key, markAnnotation+"-")
 }
 
 // everywhere lists the objects of a kind, or those of Argo CD's own namespace
