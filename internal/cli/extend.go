@@ -151,7 +151,7 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 	}
 	for _, p := range plans {
 		if a.interactive() {
-			a.view.Extension(p, a.Now())
+			a.view.Brief().Extension(p, a.Now())
 		}
 		how, err := a.confirm(ctx, p.Plan, confirm)
 		if err != nil {

@@ -40,7 +40,7 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 		return err
 	}
 	if a.interactive() {
-		a.view.Closing(closing, a.Now())
+		a.view.Brief().Closing(closing, a.Now())
 	}
 	how, err := a.confirm(ctx, closing.Plan, confirm)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 	}
 	for _, p := range plans {
 		if a.interactive() {
-			a.view.Opening(p, a.Now())
+			a.view.Brief().Opening(p, a.Now())
 		}
 		how, err := a.confirm(ctx, p, confirm)
 		if err != nil {

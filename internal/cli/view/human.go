@@ -22,8 +22,21 @@ import (
 // and faults; both strip colour where there is no terminal.
 type Human struct {
 	Out, Err io.Writer
+	// brief leaves out the diffs of plans with more than mostDiffs changes.
+	brief bool
 	// Columns is the width of the terminal that Err is, 0 if it is none.
 	Columns int
+}
+
+const (
+	mostDiffs   = 8 // a screen or two: beyond, the question would be out of sight
+	mostTargets = 4
+)
+
+// Brief implements [View].
+func (h Human) Brief() View {
+	h.brief = true
+	return h
 }
 
 func (h Human) print(format string, args ...any) { fmt.Fprintf(h.Out, format, args...) }
@@ -98,6 +111,8 @@ func (h Human) clock(t time.Time, zone string) string {
 
 // stages prints every step; those that change something with their diff.
 func (h Human) stages(p *plan.Plan) {
+	changes, _ := p.Count()
+	without := h.brief && changes > mostDiffs
 	for _, stage := range p.Stages {
 		h.print("%s\n", bold(string(stage.Name)))
 		for _, s := range stage.Steps {
@@ -110,6 +125,9 @@ func (h Human) stages(p *plan.Plan) {
 			case s.Kind == action.KindChange:
 				if s.Description.Line != "" {
 					h.print("      %s\n", s.Description.Line)
+				}
+				if without {
+					continue
 				}
 				before, after := s.Description.Before, s.Description.After
 				if before == "" && after == "" {
@@ -148,6 +166,9 @@ func (h Human) foot(p *plan.Plan) {
 		h.print(", everything can be undone")
 	}
 	h.print(".\n")
+	if h.brief && changes > mostDiffs {
+		h.print("  %s\n", faint(fmt.Sprintf("The diffs of these %d changes: noren plan, with the same arguments.", changes)))
+	}
 	h.budgets(p.Budgets)
 	h.notes(p.Notes)
 }
@@ -179,9 +200,17 @@ func (h Human) notes(notes []plan.Note) {
 		}
 		h.print("  %s %s\n", label, n.Text)
 		if len(n.Targets) > 0 {
-			h.print("    %s\n", faint(strings.Join(n.Targets, ", ")))
+			h.print("    %s\n", faint(h.targets(n.Targets)))
 		}
 	}
+}
+
+// targets names the targets of a note.
+func (h Human) targets(all []string) string {
+	if more := len(all) - mostTargets; h.brief && more > 1 {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:mostTargets], ", "), more)
+	}
+	return strings.Join(all, ", ")
 }
 
 func count(n int, noun string) string {

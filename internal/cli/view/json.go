@@ -39,6 +39,9 @@ func (j JSON) Opening(p *plan.Plan, _ time.Time) {
 	j.put(j.Out, "plan", map[string]any{"plan": withoutPass(p)})
 }
 
+// Brief implements [View]: programs get all.
+func (j JSON) Brief() View { return j }
+
 func withoutPass(p *plan.Plan) any {
 	shown := *p
 	shown.Pass = ""

@@ -24,6 +24,9 @@ type View interface {
 	Extension(c *control.Closing, now time.Time)
 	// Opening shows a plan to open, in full.
 	Opening(p *plan.Plan, now time.Time)
+	// Brief is the view for a question: of a large plan it shows each step and
+	// no diffs, which plan shows.
+	Brief() View
 	// Event reports one thing that happened in a run, with the run after it.
 	Event(e run.Event, r *run.Run)
 	// Ended says how a run ended and what comes next.
