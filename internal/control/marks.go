@@ -58,7 +58,10 @@ func (x *planner) watchForMarks(ctx context.Context) func(*Closing, error) (*Clo
 			<-seen // so that nothing is asked once the state directory is closed
 			return c, err
 		}
-		unknown, ended := x.marked(<-seen)
+		answered := x.asks(x.env.Name, "marks of earlier runs")
+		report := <-seen
+		answered()
+		unknown, ended := x.marked(report)
 		if len(unknown) > 0 {
 			return nil, elsewhere(unknown)
 		}
