@@ -192,12 +192,13 @@ func (s *Store) noSuchRun(id string) error {
 
 // Unfinished lists the ids of the runs that have not ended, oldest first.
 func (s *Store) Unfinished(ctx context.Context) ([]string, error) {
-	return s.strings(ctx, `SELECT id FROM runs WHERE ended = '' ORDER BY created`)
+	return s.strings(ctx, `SELECT id FROM runs WHERE ended = '' ORDER BY created, rowid`)
 }
 
-// RunIDs lists the ids of all runs, newest first, at most limit.
+// RunIDs lists the ids of all runs, at most limit, the one recorded last first:
+// a clock that was set back meanwhile does not change what was last.
 func (s *Store) RunIDs(ctx context.Context, limit int) ([]string, error) {
-	return s.strings(ctx, `SELECT id FROM runs ORDER BY created DESC LIMIT ?`, limit)
+	return s.strings(ctx, `SELECT id FROM runs ORDER BY rowid DESC LIMIT ?`, limit)
 }
 
 // Following lists the ids of the runs that are about the closing: those that
