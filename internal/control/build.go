@@ -73,7 +73,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 	if urls := entrance.URLs; len(urls) > 0 {
 		requests = append(requests, b.proof(p, urls), request{plan.StageCheck,
 			driver.Call{Action: actionReachable, Params: map[string]any{"urls": urls}},
-			p.service.Name, "", "Can the front door be asked from here: " + some(urls), reachPatience})
+			p.service.Name, "", "Reachable from here: " + some(urls), reachPatience})
 	}
 	for _, u := range entrance.Unproved {
 		b.plan.AddNote(driver.Note{Warn: true, Text: "NOT PROVED at " + cmp.Or(u.URL, target) + ". " + u.Why}, target)
