@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/gate"
 	"github.com/noren-dev/noren/internal/driver/gatewayapi"
@@ -19,5 +20,6 @@ func Registry() *driver.Registry {
 		gatewayapi.Driver(),
 		argocd.Driver(),
 		httpcheck.Driver(),
+		appstatus.Driver(),
 	)
 }

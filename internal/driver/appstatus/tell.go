@@ -1,0 +1,222 @@
+package appstatus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/appstatus"
+	"github.com/noren-dev/noren/internal/driver"
+)
+
+// TellParams are the parameters of appstatus/service.tell.
+type TellParams struct {
+	Service string            `json:"service" jsonschema_description:"The service, as noren.yaml names it."`
+	Closing appstatus.Closing `json:"closing" jsonschema_description:"What apps are told of its closing."`
+}
+
+// Validate finds what is missing without I/O.
+func (p TellParams) Validate() error {
+	if p.Service == "" || p.Closing.Since.IsZero() {
+		return errors.New("service and closing.since are needed")
+	}
+	return nil
+}
+
+// Told is the state: what the document says of the service's closing. A service
+// that is open, and one that the document does not have, has none.
+type Told struct {
+	Closing appstatus.Closing `json:"closing"`
+}
+
+// tellChange is the change appstatus/service.tell.
+type tellChange struct {
+	conn   *conn
+	params TellParams
+	mark   *action.Mark
+}
+
+func openTell(c *conn, p TellParams) (driver.Typed[Told], error) {
+	return &tellChange{conn: c, params: p}, nil
+}
+
+// Target names the service in the document.
+func (t *tellChange) Target() string { return t.conn.target(t.params.Service) }
+
+// name is how people know it.
+func (t *tellChange) name() string {
+	return "service " + t.params.Service + " in the status document " + t.conn.cfg.File
+}
+
+// Observe reads what the document says of the service.
+func (t *tellChange) Observe(ctx context.Context) (*Told, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d, err := t.conn.read()
+	if err != nil {
+		return nil, err
+	}
+	return t.told(d), nil
+}
+
+func (t *tellChange) told(d *appstatus.Document) *Told {
+	if d == nil || d.Services[t.params.Service].Closing == nil {
+		return nil
+	}
+	told := &Told{Closing: *d.Services[t.params.Service].Closing}
+	told.Closing.Overdue = false // of the moment, and not of the file
+	return told
+}
+
+// Propose wants the closing of the parameters. It goes over what another
+// closing, of which nobody here knows, may have left: customers are about to be
+// shut out, and apps must hear until when.
+func (t *tellChange) Propose(*Told) (*Told, error) { return &Told{Closing: t.params.Closing}, nil }
+
+// Apply writes the service's part of the document, and the mark beside it: the
+// mark before the document says closed, and away after it says open, so that
+// where the process dies between, the mark tells of it.
+func (t *tellChange) Apply(ctx context.Context, from, to *Told) error {
+	return t.conn.locked(func() error {
+		d, err := t.conn.read()
+		if err != nil {
+			return err
+		}
+		now := t.told(d)
+		if !equal(now, to) && !equal(now, from) {
+			return fmt.Errorf("%s says %s and should say %s: someone else changed it: %w", t.name(), words(now), words(from), action.ErrDrift)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		stays := t.mark != nil && !t.isOrigin(to)
+		if stays {
+			if err := t.putMark(); err != nil {
+				return err
+			}
+		}
+		if !equal(now, to) {
+			if d == nil {
+				d = t.conn.fresh()
+			}
+			d.Close(t.params.Service, closingOf(to))
+			if err := t.conn.write(d); err != nil {
+				return err
+			}
+		}
+		if t.mark != nil && !stays {
+			return t.takeMark()
+		}
+		return nil
+	})
+}
+
+// isOrigin tells whether a state is that before the closing whose mark this is.
+func (t *tellChange) isOrigin(s *Told) bool {
+	var from *Told
+	if f := t.mark.Receipt.From.Fields; len(f) > 0 {
+		from = &Told{}
+		if json.Unmarshal(f, from) != nil {
+			return s == nil
+		}
+	}
+	return equal(s, from)
+}
+
+func (t *tellChange) putMark() error {
+	text, err := t.mark.Text()
+	if err != nil {
+		return err
+	}
+	all, err := t.conn.marks()
+	if err != nil || all[t.params.Service] == text {
+		return err
+	}
+	all[t.params.Service] = text
+	return t.conn.writeMarks(all)
+}
+
+func (t *tellChange) takeMark() error {
+	all, err := t.conn.marks()
+	if _, there := all[t.params.Service]; err != nil || !there {
+		return err
+	}
+	delete(all, t.params.Service)
+	return t.conn.writeMarks(all)
+}
+
+// Marked implements driver.TypedMarker.
+func (t *tellChange) Marked(m action.Mark) driver.Typed[Told] {
+	marked := *t
+	marked.mark = &m
+	return &marked
+}
+
+// Describe implements driver.TypedDescriber.
+func (t *tellChange) Describe(from, to *Told) action.Description {
+	d := action.Description{Line: "tell apps that " + t.params.Service + " is open", Before: yaml(from), After: yaml(to)}
+	if to != nil {
+		d.Line = "tell apps that " + t.params.Service + " is closed"
+	}
+	return d
+}
+
+func equal(a, b *Told) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	x, y := a.Closing, b.Closing
+	if !x.Since.Equal(y.Since) || !x.Until.Equal(y.Until) {
+		return false
+	}
+	x.Since, x.Until = y.Since, y.Until
+	if len(x.Messages)+len(y.Messages) == 0 {
+		x.Messages, y.Messages = nil, nil
+	}
+	return reflect.DeepEqual(x, y)
+}
+
+func closingOf(s *Told) *appstatus.Closing {
+	if s == nil {
+		return nil
+	}
+	c := s.Closing
+	return &c
+}
+
+func words(s *Told) string {
+	switch {
+	case s == nil:
+		return "open"
+	case s.Closing.Until.IsZero():
+		return "closed since " + s.Closing.Since.Format("15:04:05 MST")
+	}
+	return "closed until " + s.Closing.Until.Format("2006-01-02 15:04 MST")
+}
+
+// yaml shows a state to people.
+func yaml(s *Told) string {
+	if s == nil {
+		return "status: operational\n"
+	}
+	c := s.Closing
+	status := appstatus.Maintenance
+	if c.Extent != "" {
+		status = appstatus.Partial
+	}
+	out := fmt.Sprintf("status: %s\nsince: %s\n", status, c.Since.Format("2006-01-02T15:04:05Z07:00"))
+	if !c.Until.IsZero() {
+		out += fmt.Sprintf("until: %s\n", c.Until.Format("2006-01-02T15:04:05Z07:00"))
+	}
+	if c.Extent != "" {
+		out += "extent: " + c.Extent + "\n"
+	}
+	if m := c.Messages[c.Lang]; m.Title != "" {
+		out += fmt.Sprintf("title: %q\n", m.Title)
+	}
+	return out
+}
