@@ -278,7 +278,7 @@ func (b *builder) needed(s plan.Step, service string) {
 }
 
 // verbs begin the titles of steps whose request brings none.
-var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageClose: "Close",
+var verbs = map[plan.StageName]string{plan.StageCheck: "Check", plan.StagePause: "Pause automated sync of", plan.StageTell: "Tell that it is closed:", plan.StageClose: "Close",
 	plan.StageRest: "Bring to rest"}
 
 // some names the first of several things.

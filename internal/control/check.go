@@ -128,6 +128,9 @@ func (c *Control) checkOffline(env catalog.Environment) (EnvironmentCheck, error
 			e.Problems = append(e.Problems, section.Fault("", err, driver.Keys(c.Registry.Driver(name).NewConfig())...))
 		}
 	}
+	if err := c.namesKnown(env.Name); err != nil {
+		e.Problems = append(e.Problems, err)
+	}
 	services, err := c.Catalog.Services(env.Name)
 	if err != nil {
 		return e, err

@@ -324,6 +324,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 			return nil, err
 		}
 	}
+	if err := b.tell(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.withinLimits(); err != nil {
 		return nil, err
 	}
@@ -334,7 +337,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
+	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageTell, plan.StageClose, plan.StageProve, plan.StageRest)
 	if p.Return, err = b.returns(ctx); err != nil {
 		return nil, err
 	}

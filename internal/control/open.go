@@ -158,9 +158,12 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		}
 		after = append(after, steps...)
 	}
+	if back.Tell, err = c.settleTold(ctx, o, ofServices(back.Tell, services)); err != nil {
+		return nil, err
+	}
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
-		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
+		plan.Stage{Name: plan.StageProve, Steps: o.proofs()}, plan.Stage{Name: plan.StageTell, Steps: back.Tell})
 	if p.Return, err = o.returns(closing, extensions); err != nil {
 		return nil, err
 	}
