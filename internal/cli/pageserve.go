@@ -19,6 +19,7 @@ import (
 type serveFlags struct {
 	listen, health             string
 	dir                        string
+	appStatus                  string
 	namespace, kubeconfig, ctx string
 	drain, leave               time.Duration
 }
@@ -31,12 +32,14 @@ func (a *app) pageServeCommand() *cobra.Command {
 		Long: `Serve answers every request with 503: with the closed page for its host, as HTML
 or JSON by Accept, or with a neutral text where there is no page for it. Pages
 come from the ConfigMaps that noren writes in a namespace, or from a directory
-whose folders hold closed.html, closed.json and page.json.
+whose folders hold closed.html, closed.json and page.json. With --app-status it
+answers /.well-known/noren/app-status.json with 200 and that document, for apps.
 
 In a pod the namespace is the pod's own. "noren page manifest" prints all that
 Kubernetes needs to run it. SIGTERM or Ctrl-C lets requests under way finish.`,
 		Example: `  noren page serve --namespace shop
-  noren page serve --dir pages --listen :8080`,
+  noren page serve --dir pages --listen :8080
+  noren page serve --dir pages --app-status app-status.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.pageServe(cmd.Context(), f) },
 	}
@@ -44,6 +47,7 @@ Kubernetes needs to run it. SIGTERM or Ctrl-C lets requests under way finish.`,
 	flags.StringVar(&f.listen, "listen", ":8080", "where requests for closed pages come in")
 	flags.StringVar(&f.health, "health", ":8081", "where "+pageapi.HealthyPath+" and "+pageapi.ReadyPath+" are answered")
 	flags.StringVar(&f.dir, "dir", "", "serve the pages of this directory, without Kubernetes")
+	flags.StringVar(&f.appStatus, "app-status", "", "the file of the status document to serve to apps")
 	flags.StringVar(&f.namespace, "namespace", "", "the namespace whose pages are served (default: the pod's own)")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the kubeconfig (default: the pod's service account, or as kubectl does)")
 	flags.StringVar(&f.ctx, "context", "", "a context in it")
@@ -61,7 +65,7 @@ func (a *app) pageServe(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	s := pageserver.New(pageserver.Config{Listen: f.listen, Health: f.health, Source: source, Drain: f.drain, Leave: f.leave, Logger: log})
+	s := pageserver.New(pageserver.Config{Listen: f.listen, Health: f.health, Source: source, AppStatus: f.appStatus, Drain: f.drain, Leave: f.leave, Logger: log})
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	select {

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/edgehttp"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
@@ -35,6 +36,10 @@ type Config struct {
 	// Health is where pageapi.HealthyPath and ReadyPath are answered.
 	Health string
 	Source Source
+	// AppStatus is the file of a status document, which the server answers with
+	// at every host, at appstatus.Path, with 200: apps must be able to read it.
+	// Empty: that path gets the closed page, as any other.
+	AppStatus string
 	// Drain is how long requests may take to end when the server stops. Zero:
 	// 30 seconds.
 	Drain time.Duration
@@ -50,6 +55,7 @@ type Server struct {
 	config Config
 	log    *slog.Logger
 	linger time.Duration
+	status http.Handler // of the status document; nil: none is served
 
 	known   atomic.Bool // a source has answered
 	leaving atomic.Bool
@@ -81,6 +87,9 @@ func New(c Config) *Server {
 	s.config.Drain = cmp.Or(c.Drain, defaultDrain)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if c.AppStatus != "" {
+		s.status = appstatus.NewHandler(c.AppStatus, time.Now, s.log)
 	}
 	s.pages.Store(&[]pageapi.Page{})
 	return s
@@ -214,6 +223,10 @@ func (s *Server) choose(host, path string) *pageapi.Page {
 // what they see, and a host that has a page is never answered by another's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(pageapi.ServerHeader, pageapi.ServerName)
+	if s.status != nil && r.URL.Path == appstatus.Path {
+		s.status.ServeHTTP(w, r)
+		return
+	}
 	path := edgehttp.Path(r.URL.EscapedPath())
 	p := s.choose(edgehttp.Host(r.Host), path)
 	if p == nil {
