@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
 // Schema names the format and its version. A reader that finds another value
 // reads what it understands and takes the rest for absent; a version is raised
 // only when that would mislead.
-const Schema = "noren.app-status/v1"
+const (
+	Schema = family + "v1"
+	family = "noren.app-status/"
+)
 
 // Path is where noren's servers answer with the document, at every host.
 const Path = "/.well-known/noren/app-status.json"
@@ -35,7 +39,7 @@ const (
 
 // A Document is what apps read. Times are UTC.
 type Document struct {
-	Schema string `json:"schema" jsonschema:"required,const=noren.app-status/v1" jsonschema_description:"The format and its version."`
+	Schema string `json:"schema" jsonschema:"required,enum=noren.app-status/v1" jsonschema_description:"The format and its version."`
 	Status Status `json:"status" jsonschema:"required" jsonschema_description:"operational: every service is; maintenance: every service is closed; partial: in between. Take a value that you do not know for operational."`
 	// Updated is when noren last wrote the document.
 	Updated  time.Time          `json:"updated" jsonschema:"required" jsonschema_description:"When the document was written last. It does not change while nothing changes."`
@@ -99,6 +103,9 @@ func Parse(raw []byte) (*Document, error) {
 	var d Document
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return nil, fmt.Errorf("the document is not what noren writes: %w", err)
+	}
+	if !strings.HasPrefix(d.Schema, family) {
+		return nil, fmt.Errorf("the document is not what noren writes: its schema is %q", d.Schema)
 	}
 	if d.Schema != Schema {
 		return nil, fmt.Errorf("%w: it is %q, and this noren knows %s", ErrNewer, d.Schema, Schema)
