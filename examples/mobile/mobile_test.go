@@ -94,7 +94,7 @@ func serve(t *testing.T, d *appstatus.Document) string {
 			t.Fatal(err)
 		}
 	}
-	s := pageserver.New(pageserver.Config{Listen: "127.0.0.1:0", Health: "127.0.0.1:0", Source: pageserver.Directory{Path: dir}, AppStatus: file})
+	s := pageserver.New(pageserver.Config{Listen: "127.0.0.1:0", Health: "127.0.0.1:0", Source: pageserver.Directory{Path: dir}, AppStatus: appstatus.NewHandler(file, time.Now, nil)})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -19,13 +19,13 @@ import (
 // that start at once are answered by the caches.
 const cacheControl = "public, max-age=30, stale-if-error=300"
 
-// A Handler serves the document in a file, true for the moment. The file is
-// looked at for every request, and read when it is another one: noren puts a new
-// file in the place of the old. While it cannot be read, or is no document, what
-// was read last is served, since a status that is a moment old is better than
-// none. Use [NewHandler].
+// A Handler serves the document, true for the moment. One of a file is looked at
+// for every request, and read when it is another one: noren puts a new file in
+// the place of the old. While it cannot be read, or is no document, what was
+// known last is served, since a status that is a moment old is better than none.
+// Use [NewHandler] or [NewHandlerOf].
 type Handler struct {
-	path string
+	path string // "": Set brings the document
 	now  func() time.Time
 	log  *slog.Logger
 
@@ -38,10 +38,24 @@ type Handler struct {
 
 // NewHandler serves the document in the file at path. The logger may be nil.
 func NewHandler(path string, now func() time.Time, log *slog.Logger) *Handler {
+	h := NewHandlerOf(now, log)
+	h.path = path
+	return h
+}
+
+// NewHandlerOf serves the document that was given to [Handler.Set] last.
+func NewHandlerOf(now func() time.Time, log *slog.Logger) *Handler {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{path: path, now: now, log: log}
+	return &Handler{now: now, log: log}
+}
+
+// Set gives the handler another document.
+func (h *Handler) Set(raw []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.take(raw, nil, nil)
 }
 
 // ServeHTTP answers with the document: 200, or 304 to If-None-Match; 404 while
@@ -82,7 +96,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) body() []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.refresh()
+	if h.path != "" {
+		h.refresh()
+	}
 	if h.doc == nil {
 		return h.raw
 	}
@@ -108,6 +124,11 @@ func (h *Handler) refresh() {
 	if err == nil {
 		raw, err = ReadFile(h.path)
 	}
+	h.take(raw, info, err)
+}
+
+// take makes what was read the document, if it is one. The caller holds mu.
+func (h *Handler) take(raw []byte, info os.FileInfo, err error) {
 	var doc *Document
 	if err == nil {
 		doc, err = Parse(raw)

@@ -158,9 +158,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		}
 		after = append(after, steps...)
 	}
-	if back.Tell, err = c.settleTold(ctx, o, ofServices(back.Tell, services)); err != nil {
-		return nil, err
-	}
+	back.Tell = settleTold(ctx, o, ofServices(back.Tell, services))
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
 		plan.Stage{Name: plan.StageProve, Steps: o.proofs()}, plan.Stage{Name: plan.StageTell, Steps: back.Tell})

@@ -129,15 +129,11 @@ func (b *builder) published(ctx context.Context) error {
 // settleTold looks at what others are told. Nothing about it keeps customers
 // out: what cannot be read or was changed is noted, the telling is tried once
 // they are in again, and whether it succeeded is said at the end.
-func (c *Control) settleTold(ctx context.Context, o *opener, steps []plan.Step) ([]plan.Step, error) {
+func settleTold(ctx context.Context, o *opener, steps []plan.Step) []plan.Step {
 	for i := range steps {
 		s := &steps[i]
 		s.Optional, s.Patience = true, tellPatience
-		in, err := o.session.Action(ctx, s.Action, s.Params)
-		if err != nil {
-			return nil, err
-		}
-		now, err := in.Change.Observe(ctx)
+		in, now, err := observed(ctx, o.session, *s)
 		switch {
 		case err != nil:
 			o.plan.AddNote(driver.Note{Warn: true, Text: fmt.Sprintf("It cannot be read now (%v). The opening goes on; apps may not hear of it.", err)}, s.Target)
@@ -150,7 +146,16 @@ func (c *Control) settleTold(ctx context.Context, o *opener, steps []plan.Step) 
 			s.Description = in.Describer.Describe(now, s.To)
 		}
 	}
-	return steps, nil
+	return steps
+}
+
+func observed(ctx context.Context, session *driver.Session, s plan.Step) (*driver.Instance, action.State, error) {
+	in, err := session.Action(ctx, s.Action, s.Params)
+	if err != nil {
+		return nil, action.State{}, err
+	}
+	now, err := in.Change.Observe(ctx)
+	return in, now, err
 }
 
 // retell is the steps by which others hear of the new end of a service. They

@@ -36,10 +36,13 @@ type Config struct {
 	// Health is where pageapi.HealthyPath and ReadyPath are answered.
 	Health string
 	Source Source
-	// AppStatus is the file of a status document, which the server answers with
-	// at every host, at appstatus.Path, with 200: apps must be able to read it.
-	// Empty: that path gets the closed page, as any other.
-	AppStatus string
+	// AppStatus answers with a status document, at every host, at
+	// appstatus.Path, with 200: apps must be able to read it. Nil: that path gets
+	// the closed page, as any other.
+	AppStatus *appstatus.Handler
+	// WatchAppStatus, if not nil, gives AppStatus its document whenever that may
+	// have changed, until ctx ends.
+	WatchAppStatus func(ctx context.Context, set func([]byte)) error
 	// Drain is how long requests may take to end when the server stops. Zero:
 	// 30 seconds.
 	Drain time.Duration
@@ -55,7 +58,6 @@ type Server struct {
 	config Config
 	log    *slog.Logger
 	linger time.Duration
-	status http.Handler // of the status document; nil: none is served
 
 	known   atomic.Bool // a source has answered
 	leaving atomic.Bool
@@ -87,9 +89,6 @@ func New(c Config) *Server {
 	s.config.Drain = cmp.Or(c.Drain, defaultDrain)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if c.AppStatus != "" {
-		s.status = appstatus.NewHandler(c.AppStatus, time.Now, s.log)
 	}
 	s.pages.Store(&[]pageapi.Page{})
 	return s
@@ -130,10 +129,19 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		watched <- err
 	}()
+	told := make(chan error, 1)
+	go func() { told <- s.watchAppStatus(base) }()
 	defer s.forget()
 	go s.leave(ctx, stop)
 	err = edgehttp.Serve(serving, []*edgehttp.Server{public, health}, s.config.Drain, func() {}, cut)
-	return errors.Join(err, <-watched)
+	return errors.Join(err, <-watched, <-told)
+}
+
+func (s *Server) watchAppStatus(ctx context.Context) error {
+	if s.config.AppStatus == nil || s.config.WatchAppStatus == nil {
+		return nil
+	}
+	return s.config.WatchAppStatus(ctx, s.config.AppStatus.Set)
 }
 
 // exchangeTimeout bounds a request with its answer: a page is small, and what
@@ -223,8 +231,8 @@ func (s *Server) choose(host, path string) *pageapi.Page {
 // what they see, and a host that has a page is never answered by another's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(pageapi.ServerHeader, pageapi.ServerName)
-	if s.status != nil && r.URL.Path == appstatus.Path {
-		s.status.ServeHTTP(w, r)
+	if s.config.AppStatus != nil && r.URL.Path == appstatus.Path {
+		s.config.AppStatus.ServeHTTP(w, r)
 		return
 	}
 	path := edgehttp.Path(r.URL.EscapedPath())

@@ -35,12 +35,12 @@ func closing(a driver.Announcement) appstatus.Closing {
 }
 
 // shown is the document as it would be served now, with announcements made.
-func shown(_ context.Context, c *conn, as []driver.Announcement) (driver.Publication, error) {
-	d, err := c.read()
+func shown(ctx context.Context, c *conn, as []driver.Announcement) (driver.Publication, error) {
+	d, err := c.place.read(ctx)
 	if err != nil {
 		return driver.Publication{}, err
 	}
-	p := driver.Publication{Where: c.cfg.File, Exists: d != nil}
+	p := driver.Publication{Where: c.place.String(), Exists: d != nil}
 	if d == nil {
 		d = c.fresh()
 		d.Updated = c.now().UTC().Truncate(time.Second)
@@ -60,8 +60,8 @@ func shown(_ context.Context, c *conn, as []driver.Announcement) (driver.Publica
 }
 
 // findTraces finds the marks beside the document.
-func findTraces(_ context.Context, c *conn) (*driver.Traces, error) {
-	all, err := c.marks()
+func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
+	all, err := c.place.marks(ctx)
 	if err != nil {
 		return nil, err
 	}

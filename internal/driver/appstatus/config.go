@@ -12,13 +12,19 @@ import (
 
 	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
 // Config says where the document is, and what is in it whatever is closed.
 type Config struct {
 	// File is the document's path; its directory must be there. The gate, the
 	// page server or any web server answers with it.
-	File     string             `json:"file" jsonschema:"required,example=/var/lib/noren/app-status.json" jsonschema_description:"The document, in a directory that is there. The gate (app_status), the page server (--app-status) or any web server serves it."`
+	File string `json:"file,omitempty" jsonschema:"example=/var/lib/noren/app-status.json" jsonschema_description:"The document, in a directory that is there. The gate (app_status), the page server (--app-status) or any web server serves it."`
+	// ConfigMap is where the document is instead, as namespace/name.
+	ConfigMap  string `json:"configmap,omitempty" jsonschema:"example=shop/noren-app-status" jsonschema_description:"The ConfigMap that holds the document instead, as namespace/name. The page server of that namespace serves it."`
+	Kubeconfig string `json:"kubeconfig,omitempty" jsonschema_description:"The kubeconfig for configmap. By default that of kube."`
+	Context    string `json:"context,omitempty" jsonschema_description:"A context in it. By default that of kube."`
+
 	Services map[string]Service `json:"services" jsonschema:"required" jsonschema_description:"The services that apps may know of, by their names in this file, with what customers call them."`
 	Apps     map[string]App     `json:"apps,omitempty" jsonschema_description:"What is asked of apps, by platform, such as ios and android."`
 	Upcoming []Window           `json:"upcoming,omitempty" jsonschema_description:"Work that is announced to apps ahead; noren appstatus publish tells them."`
@@ -44,11 +50,19 @@ type Window struct {
 	Message  map[string]string `json:"message,omitempty" jsonschema_description:"What to tell people, by language."`
 }
 
-// Pin makes the path absolute.
+// Pin makes the paths absolute. The context is left to be inherited from the
+// driver kube, which pins it, unless a kubeconfig is given here.
 func (c *Config) Pin(dir string) error {
 	driver.Absolute(dir, &c.File)
-	return nil
+	if c.ConfigMap == "" || c.Kubeconfig == "" {
+		return nil
+	}
+	return kubeclient.Pin(dir, &c.Kubeconfig, &c.Context)
 }
+
+// mapForm is what a ConfigMap and its namespace may be called.
+// Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+var mapForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
 // versionForm is what every platform's version compare agrees on.
 var versionForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+){0,3}$`)
@@ -61,8 +75,13 @@ func (c Config) Validate() error {
 	add := func(key, format string, args ...any) {
 		errs = append(errs, keyed{key, fmt.Errorf(format, args...)})
 	}
-	if c.File == "" || strings.HasSuffix(c.File, "/") {
-		add("file", "name the file of the document, such as /var/lib/noren/app-status.json")
+	switch {
+	case c.ConfigMap != "" && c.File != "":
+		add("configmap", "the document is in a file or in a ConfigMap, not in both")
+	case c.ConfigMap != "" && !mapForm.MatchString(c.ConfigMap):
+		add("configmap", "%q is no namespace/name of a ConfigMap, such as shop/noren-app-status", c.ConfigMap)
+	case c.ConfigMap == "" && (c.File == "" || strings.HasSuffix(c.File, "/")):
+		add("file", "name the file of the document, such as /var/lib/noren/app-status.json, or a configmap")
 	}
 	if len(c.Services) == 0 {
 		add("services", "name the services that apps may know of, such as services: {shop: {name: {en: Shop}}}")

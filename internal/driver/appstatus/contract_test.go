@@ -30,7 +30,7 @@ func newConn(t testing.TB) (c *conn, writes *int, lose *bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.replace = func(path string, data []byte, keep bool) error {
+	c.place.(*file).replace = func(path string, data []byte, keep bool) error {
 		if err := replace(path, data, keep); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func TestPublishContract(t *testing.T) {
 // document is what stands in the file, or would in a fresh one.
 func document(t testing.TB, c *conn) *appstatus.Document {
 	t.Helper()
-	d, err := c.read()
+	d, err := c.place.read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

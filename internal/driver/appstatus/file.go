@@ -1,14 +1,15 @@
 package appstatus
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
-	"time"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/appstatus"
@@ -21,49 +22,62 @@ const (
 	marksMode    fs.FileMode = 0o600
 )
 
-// marksFile is where the document's marks are: beside it, under a name that web
-// servers do not show.
-func (c *conn) marksFile() string {
-	return filepath.Join(filepath.Dir(c.cfg.File), "."+filepath.Base(c.cfg.File)+".marks")
+// A file is a document on a disk.
+type file struct {
+	path string
+	env  string
+	// replace puts a file in the place of another; tests put a full disk here.
+	replace func(path string, data []byte, keepMode bool) error
+
+	mu sync.Mutex // held from reading the document to writing it
 }
 
-// read returns the document, nil if there is none.
-func (c *conn) read() (*appstatus.Document, error) {
-	raw, err := appstatus.ReadFile(c.cfg.File)
+func (f *file) String() string { return f.path }
+
+func (f *file) dir() string { return filepath.Dir(f.path) }
+
+// marksFile is where the document's marks are: beside it, under a name that web
+// servers do not show.
+func (f *file) marksFile() string {
+	return filepath.Join(f.dir(), "."+filepath.Base(f.path)+".marks")
+}
+
+func (f *file) requires() []action.Permission { return nil }
+
+func (f *file) read(ctx context.Context) (*appstatus.Document, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	raw, err := appstatus.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Dir(c.cfg.File)); err != nil {
-			return nil, c.broken("the directory of the status document is not there", err, "mkdir -p "+filepath.Dir(c.cfg.File))
+		if _, err := os.Stat(f.dir()); err != nil {
+			return nil, f.broken("the directory of the status document is not there", err, "mkdir -p "+f.dir())
 		}
 		return nil, nil
 	}
 	if err != nil {
-		return nil, c.broken("status document cannot be read", err)
+		return nil, f.broken("status document cannot be read", err)
 	}
 	d, err := appstatus.Parse(raw)
 	if err != nil {
-		return nil, c.broken("status document cannot be read", err, "mv "+c.cfg.File+" "+c.cfg.File+".old", "noren appstatus publish --env "+c.env)
+		return nil, f.broken("status document cannot be read", err, "mv "+f.path+" "+f.path+".old", "noren appstatus publish --env "+f.env)
 	}
 	return d, nil
 }
 
-func (c *conn) broken(summary string, err error, try ...string) error {
+func (f *file) broken(summary string, err error, try ...string) error {
 	code := fault.Invalid
 	if errors.Is(err, fs.ErrPermission) {
 		code = fault.Denied
 	}
-	return &fault.Fault{Code: code, Summary: summary, Detail: fmt.Sprintf("%s of %s: %v.", c.cfg.File, c.env, err), Try: try, Err: err}
+	return &fault.Fault{Code: code, Summary: summary, Detail: fmt.Sprintf("%s of %s: %v.", f.path, f.env, err), Try: try, Err: err}
 }
 
-// fresh is the document where there is none: nothing is closed.
-func (c *conn) fresh() *appstatus.Document {
-	d := &appstatus.Document{Schema: appstatus.Schema, Status: appstatus.Operational, Services: map[string]appstatus.Service{}}
-	c.cfg.static().into(d)
-	return d
-}
-
-// marks are the texts of the marks by service.
-func (c *conn) marks() (map[string]string, error) {
-	raw, err := os.ReadFile(c.marksFile())
+func (f *file) marks(ctx context.Context) (map[string]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(f.marksFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{}, nil
 	}
@@ -72,56 +86,102 @@ func (c *conn) marks() (map[string]string, error) {
 		err = json.Unmarshal(raw, &all)
 	}
 	if err != nil {
-		return nil, c.broken("marks of the status document cannot be read", err)
+		return nil, f.broken("marks of the status document cannot be read", err)
 	}
 	return all, nil
 }
 
-func (c *conn) writeMarks(all map[string]string) error {
+func (f *file) writeMarks(all map[string]string) error {
 	if len(all) == 0 {
-		if err := os.Remove(c.marksFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return c.unwritten(err)
+		if err := os.Remove(f.marksFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return f.unwritten(err)
 		}
 		return nil
 	}
 	raw, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
-		return fmt.Errorf("marks of %s: %w", c.cfg.File, err)
+		return fmt.Errorf("marks of %s: %w", f.path, err)
 	}
-	return c.unwritten(c.replace(c.marksFile(), raw, false))
+	return f.unwritten(f.replace(f.marksFile(), raw, false))
 }
 
-// write puts the document in the place of the one before.
-func (c *conn) write(d *appstatus.Document) error {
-	d.Updated = c.now().UTC().Truncate(time.Second)
-	raw, err := d.JSON()
+// update holds a lock on the directory: no file is left by it, and a full disk
+// has room for it.
+func (f *file) update(ctx context.Context, edit func(*appstatus.Document, map[string]string) (edited, error)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	dir, err := os.Open(f.dir())
 	if err != nil {
-		return &fault.Fault{Code: fault.Invalid, Summary: "status document is too large", Detail: fmt.Sprintf("%s of %s: %v.", c.cfg.File, c.env, err), Err: err}
+		return f.broken("the directory of the status document cannot be read", err)
 	}
-	return c.unwritten(c.replace(c.cfg.File, raw, true))
+	defer dir.Close()
+	switch err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return fmt.Errorf("status document %s: another noren is writing it: %w", f.path, action.ErrUnavailable)
+	case err != nil:
+		return f.broken("the directory of the status document cannot be locked", err)
+	}
+	d, err := f.read(ctx)
+	if err != nil {
+		return err
+	}
+	marks, err := f.marks(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := edit(d, marks)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return f.write(e)
+}
+
+// write writes the marks before the document or, where they go, after it: where
+// the process dies between, there is a mark too many, and never one too few.
+func (f *file) write(e edited) error {
+	if e.marks != nil && !e.marksLast {
+		if err := f.writeMarks(e.marks); err != nil {
+			return err
+		}
+	}
+	if e.document != nil {
+		raw, err := e.document.JSON()
+		if err != nil {
+			return tooLarge(f, f.env, err)
+		}
+		if err := f.unwritten(f.replace(f.path, raw, true)); err != nil {
+			return err
+		}
+	}
+	if e.marks != nil && e.marksLast {
+		return f.writeMarks(e.marks)
+	}
+	return nil
 }
 
 // errUnknown is wrapped where the new file may be in place though an error came.
 var errUnknown = errors.New("the disk did not answer")
 
 // unwritten explains why a file could not be written. nil stays nil.
-func (c *conn) unwritten(err error) error {
+func (f *file) unwritten(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errUnknown):
-		return fmt.Errorf("status document %s: %w: %w", c.cfg.File, action.ErrUnavailable, err)
+		return fmt.Errorf("status document %s: %w: %w", f.path, action.ErrUnavailable, err)
 	}
-	dir := filepath.Dir(c.cfg.File)
-	f := &fault.Fault{Code: fault.Unavailable, Summary: "status document cannot be written", Err: err,
-		Detail: fmt.Sprintf("%s of %s, which apps read, stays as it was: %v.", c.cfg.File, c.env, err), Try: []string{"ls -ld " + dir}}
+	out := &fault.Fault{Code: fault.Unavailable, Summary: "status document cannot be written", Err: err,
+		Detail: fmt.Sprintf("%s of %s, which apps read, stays as it was: %v.", f.path, f.env, err), Try: []string{"ls -ld " + f.dir()}}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		f.Try = []string{"df -h " + dir}
+		out.Try = []string{"df -h " + f.dir()}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		f.Code = fault.Denied
+		out.Code = fault.Denied
 	}
-	return f
+	return out
 }
 
 // replace puts a new file in the place of the old one in a single step, so that
@@ -135,17 +195,17 @@ func replace(path string, data []byte, keepMode bool) error {
 			mode = info.Mode().Perm()
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
-		if gone := os.Remove(f.Name()); !errors.Is(gone, fs.ErrNotExist) {
+		if gone := os.Remove(tmp.Name()); !errors.Is(gone, fs.ErrNotExist) {
 			err = errors.Join(err, gone)
 		}
 		return err
@@ -160,22 +220,29 @@ func replace(path string, data []byte, keepMode bool) error {
 	return nil
 }
 
-// locked calls f while no other noren on this machine reads the document to
-// write it. The lock is on the directory: no file is left, and a full disk has
-// room for it.
-func (c *conn) locked(f func() error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	dir, err := os.Open(filepath.Dir(c.cfg.File))
-	if err != nil {
-		return c.broken("the directory of the status document cannot be read", err)
+// room is how much must be free: the document and its marks, twice, since the new
+// is written beside the old, and what the opening will need.
+const room = 4 * appstatus.MaxSize
+
+const mayWrite, mayEnter = 2, 1 // W_OK and X_OK of access(2)
+
+// writable asks whether the directory is there, may be written, and has room.
+func (f *file) writable(ctx context.Context) (action.Verdict, error) {
+	v := action.Verdict{Summary: "the status document cannot be written"}
+	if _, err := f.read(ctx); err != nil {
+		return action.Verdict{}, err
 	}
-	defer dir.Close()
-	switch err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("status document %s: another noren is writing it: %w", c.cfg.File, action.ErrUnavailable)
-	case err != nil:
-		return c.broken("the directory of the status document cannot be locked", err)
+	if err := syscall.Access(f.dir(), mayWrite|mayEnter); err != nil {
+		v.Findings, v.Try = []string{fmt.Sprintf("%s: %v", f.dir(), err)}, []string{"ls -ld " + f.dir()}
+		return v, nil
 	}
-	return f()
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(f.dir(), &disk); err != nil {
+		return action.Verdict{}, f.broken("the disk of the status document cannot be looked at", err)
+	}
+	if free := disk.Bavail * uint64(disk.Bsize); free < room { //nolint:gosec // a block has a size
+		v.Findings, v.Try = []string{fmt.Sprintf("%s has %d bytes free, and %d are needed", f.dir(), free, room)}, []string{"df -h " + f.dir()}
+		return v, nil
+	}
+	return action.Verdict{OK: true, Summary: "the status document can be written: " + f.path}, nil
 }

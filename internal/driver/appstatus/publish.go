@@ -73,10 +73,7 @@ func (p *publishChange) Target() string { return p.conn.target("document") }
 
 // Observe reads the document.
 func (p *publishChange) Observe(ctx context.Context) (*Static, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	d, err := p.conn.read()
+	d, err := p.conn.place.read(ctx)
 	return staticOf(d), err
 }
 
@@ -85,33 +82,29 @@ func (p *publishChange) Propose(*Static) (*Static, error) { return p.conn.cfg.st
 
 // Apply writes everything but the closings.
 func (p *publishChange) Apply(ctx context.Context, from, to *Static) error {
-	return p.conn.locked(func() error {
-		d, err := p.conn.read()
-		if err != nil {
-			return err
-		}
+	return p.conn.place.update(ctx, func(d *appstatus.Document, _ map[string]string) (edited, error) {
 		now, empty := staticOf(d), &Static{}
 		from, to := cmp.Or(from, empty), cmp.Or(to, empty)
 		switch {
 		case same(now, to):
-			return nil
+			return edited{}, nil
 		case !same(now, from):
-			return fmt.Errorf("status document %s lists %s: someone else changed it: %w", p.conn.cfg.File, listed(now), action.ErrDrift)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+			return edited{}, fmt.Errorf("status document %s lists %s: someone else changed it: %w", p.conn.place, listed(now), action.ErrDrift)
 		}
 		if d == nil {
 			d = p.conn.fresh()
 		}
 		to.into(d)
-		return p.conn.write(d)
+		return edited{document: p.conn.written(d)}, nil
 	})
 }
 
+// Requires lists the permissions that the change needs.
+func (p *publishChange) Requires() []action.Permission { return p.conn.place.requires() }
+
 // Describe implements driver.TypedDescriber.
 func (p *publishChange) Describe(from, to *Static) action.Description {
-	return action.Description{Line: "publish names, apps and announced windows in " + p.conn.cfg.File, Before: from.lines(), After: to.lines()}
+	return action.Description{Line: "publish names, apps and announced windows in " + p.conn.place.String(), Before: from.lines(), After: to.lines()}
 }
 
 // lines shows a state to people.

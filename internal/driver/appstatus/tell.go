@@ -48,15 +48,12 @@ func (t *tellChange) Target() string { return t.conn.target(t.params.Service) }
 
 // name is how people know it.
 func (t *tellChange) name() string {
-	return "service " + t.params.Service + " in the status document " + t.conn.cfg.File
+	return "service " + t.params.Service + " in the status document " + t.conn.place.String()
 }
 
 // Observe reads what the document says of the service.
 func (t *tellChange) Observe(ctx context.Context) (*Told, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	d, err := t.conn.read()
+	d, err := t.conn.place.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,42 +74,46 @@ func (t *tellChange) told(d *appstatus.Document) *Told {
 // shut out, and apps must hear until when.
 func (t *tellChange) Propose(*Told) (*Told, error) { return &Told{Closing: t.params.Closing}, nil }
 
-// Apply writes the service's part of the document, and the mark beside it: the
-// mark before the document says closed, and away after it says open, so that
-// where the process dies between, the mark tells of it.
+// Apply writes the service's part of the document, and its mark.
 func (t *tellChange) Apply(ctx context.Context, from, to *Told) error {
-	return t.conn.locked(func() error {
-		d, err := t.conn.read()
-		if err != nil {
-			return err
-		}
+	return t.conn.place.update(ctx, func(d *appstatus.Document, marks map[string]string) (edited, error) {
 		now := t.told(d)
 		if !equal(now, to) && !equal(now, from) {
-			return fmt.Errorf("%s says %s and should say %s: someone else changed it: %w", t.name(), words(now), words(from), action.ErrDrift)
+			return edited{}, fmt.Errorf("%s says %s and should say %s: someone else changed it: %w", t.name(), words(now), words(from), action.ErrDrift)
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		e, err := t.remark(marks, to)
+		if err != nil || equal(now, to) {
+			return e, err
 		}
-		stays := t.mark != nil && !t.isOrigin(to)
-		if stays {
-			if err := t.putMark(); err != nil {
-				return err
-			}
+		if d == nil {
+			d = t.conn.fresh()
 		}
-		if !equal(now, to) {
-			if d == nil {
-				d = t.conn.fresh()
-			}
-			d.Close(t.params.Service, closingOf(to))
-			if err := t.conn.write(d); err != nil {
-				return err
-			}
-		}
-		if t.mark != nil && !stays {
-			return t.takeMark()
-		}
-		return nil
+		d.Close(t.params.Service, closingOf(to))
+		e.document = t.conn.written(d)
+		return e, nil
 	})
+}
+
+// remark puts the mark there, or takes it away where the service comes back to
+// what it was before the closing.
+func (t *tellChange) remark(marks map[string]string, to *Told) (edited, error) {
+	if t.mark == nil {
+		return edited{}, nil
+	}
+	name := t.params.Service
+	if t.isOrigin(to) {
+		if _, there := marks[name]; !there {
+			return edited{}, nil
+		}
+		delete(marks, name)
+		return edited{marks: marks, marksLast: true}, nil
+	}
+	text, err := t.mark.Text()
+	if err != nil || marks[name] == text {
+		return edited{}, err
+	}
+	marks[name] = text
+	return edited{marks: marks}, nil
 }
 
 // isOrigin tells whether a state is that before the closing whose mark this is.
@@ -127,27 +128,8 @@ func (t *tellChange) isOrigin(s *Told) bool {
 	return equal(s, from)
 }
 
-func (t *tellChange) putMark() error {
-	text, err := t.mark.Text()
-	if err != nil {
-		return err
-	}
-	all, err := t.conn.marks()
-	if err != nil || all[t.params.Service] == text {
-		return err
-	}
-	all[t.params.Service] = text
-	return t.conn.writeMarks(all)
-}
-
-func (t *tellChange) takeMark() error {
-	all, err := t.conn.marks()
-	if _, there := all[t.params.Service]; err != nil || !there {
-		return err
-	}
-	delete(all, t.params.Service)
-	return t.conn.writeMarks(all)
-}
+// Requires lists the permissions that the change needs.
+func (t *tellChange) Requires() []action.Permission { return t.conn.place.requires() }
 
 // Marked implements driver.TypedMarker.
 func (t *tellChange) Marked(m action.Mark) driver.Typed[Told] {
