@@ -125,6 +125,9 @@ func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permissio
 			owned(o)
 		}
 	}
+	for _, call := range x.told {
+		ask(call)
+	}
 	for _, w := range x.works {
 		for _, call := range w.resting.Calls {
 			ask(call)

@@ -136,6 +136,7 @@ type planner struct {
 	places  []*place
 	works   []*work
 	steps   int
+	told    []driver.Call         // by which others hear of the closing
 	held    map[string]store.Lock // by target
 	// concerns tells which entrances are proposed to be closed; nil: all.
 	concerns func(*driver.Survey) bool

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -64,6 +65,7 @@ func (b *builder) tell(ctx context.Context) error {
 			return err
 		}
 		for _, t := range tellings {
+			b.told = append(b.told, slices.Concat(t.Checks, t.Calls)...)
 			for _, call := range t.Checks {
 				if err := b.add(ctx, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience}); err != nil {
 					return err
@@ -211,7 +213,7 @@ func (x *extender) retold(ctx context.Context, in *driver.Instance, s plan.Step)
 		x.plan.AddNote(driver.Note{Warn: true, Text: fmt.Sprintf("It cannot be read now (%v). Apps may not hear of the new end.", err)}, s.Target)
 		now = written[len(written)-1]
 	}
-	to, err := in.Change.Propose(now)
+	to, err := in.Change.Propose(action.State{}) // over what the closing told, which is to be replaced
 	if err != nil {
 		return s, err
 	}
@@ -237,9 +239,6 @@ type ToldChange struct {
 	Description action.Description
 }
 
-// ErrTellsNobody means that an environment has nothing by which others are told.
-var errTellsNobody = &fault.Fault{Code: fault.Invalid, Summary: "no status document"}
-
 func (c *Control) tellers(environment string) (*driver.Session, plan.Environment, error) {
 	env, err := c.Catalog.Environment(environment)
 	if err != nil {
@@ -254,10 +253,9 @@ func (c *Control) tellers(environment string) (*driver.Session, plan.Environment
 	}
 	session := c.session(pinned)
 	if len(session.Tellers()) == 0 {
-		f := *errTellsNobody
-		f.Detail = fmt.Sprintf("The environment %s has no section appstatus: it says where the document is, and which services are in it.", environment)
-		f.Try = []string{"appstatus:\n  file: app-status.json\n  services:\n    shop: {name: {en: Shop}}"}
-		return nil, pinned, &f
+		return nil, pinned, &fault.Fault{Code: fault.Invalid, Summary: "no status document",
+			Detail: fmt.Sprintf("The environment %s has no section appstatus: it says where the document is, and which services are in it.", environment),
+			Try:    []string{"appstatus:\n  file: app-status.json\n  services:\n    shop: {name: {en: Shop}}"}}
 	}
 	return session, pinned, nil
 }
@@ -302,6 +300,13 @@ func (c *Control) Publish(ctx context.Context, environment string) ([]ToldChange
 		return nil, err
 	}
 	var changed []ToldChange
+	held, err := c.retellClosed(ctx, session, env.Name, &changed)
+	if err != nil {
+		return changed, err
+	}
+	if err := c.takeBackTold(ctx, session, env.Name, held, &changed); err != nil {
+		return changed, err
+	}
 	for _, call := range session.Publishing() {
 		in, _, err := openCall(ctx, session, call)
 		if err != nil {
@@ -311,11 +316,7 @@ func (c *Control) Publish(ctx context.Context, environment string) ([]ToldChange
 			return changed, err
 		}
 	}
-	held, err := c.retellClosed(ctx, session, env.Name, &changed)
-	if err != nil {
-		return changed, err
-	}
-	return changed, c.takeBackTold(ctx, session, env.Name, held, &changed)
+	return changed, nil
 }
 
 // bring moves a target to the state wanted, and notes it if that is a change.
@@ -368,8 +369,15 @@ func (c *Control) retellClosed(ctx context.Context, session *driver.Session, env
 			if err != nil {
 				return nil, err
 			}
-			last := func(action.State) (action.State, error) { return states[len(states)-1], nil }
-			if err := bring(ctx, env, in, in.Change, last, changed); err != nil {
+			i := slices.IndexFunc(receipts, func(r action.Receipt) bool { return r.Step == step.ID })
+			of := receipts[i] // written has it
+			of.To = states[len(states)-1]
+			mark, err := plan.MarkOf(closing.Plan, of, step.Params, closing.Actor)
+			if err != nil {
+				return nil, err
+			}
+			last := func(action.State) (action.State, error) { return of.To, nil }
+			if err := bring(ctx, env, in, marked(in, mark), last, changed); err != nil {
 				return nil, err
 			}
 		}
@@ -388,13 +396,16 @@ func toldOf(closing *run.Run, service string) []plan.Step {
 }
 
 // takeBackTold takes back what runs of this state directory told that have ended
-// and hold nothing: an opening that could not say so.
+// and hold nothing, which is an opening that could not say so, and what nobody
+// told: every closing leaves a mark.
 func (c *Control) takeBackTold(ctx context.Context, session *driver.Session, env string, held map[string]bool, changed *[]ToldChange) error {
 	marks, err := session.ToldMarks(ctx)
 	if err != nil {
 		return err
 	}
+	told := map[string]bool{}
 	for _, m := range marks {
+		told[m.On] = true
 		l := &Leftover{Run: m.Mark.Receipt.Run}
 		if m.Wrong != "" || held[m.On] {
 			continue
@@ -412,6 +423,25 @@ func (c *Control) takeBackTold(ctx context.Context, session *driver.Session, env
 		before := func(action.State) (action.State, error) { return m.Mark.Receipt.From, nil }
 		if err := bring(ctx, env, in, marked(in, m.Mark), before, changed); err != nil {
 			return err
+		}
+	}
+	published, err := session.Shown(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range published {
+		for _, name := range slices.Sorted(maps.Keys(p.Closed)) {
+			in, _, err := openCall(ctx, session, p.Closed[name])
+			if err != nil {
+				return err
+			}
+			if held[in.Target] || told[in.Target] {
+				continue
+			}
+			open := func(action.State) (action.State, error) { return action.State{}, nil }
+			if err := bring(ctx, env, in, in.Change, open, changed); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -42,6 +42,9 @@ type Publication struct {
 	Where  string // for people: the path of a file
 	Exists bool
 	Body   []byte // as it would be served now
+	// Closed are the services of which it says now that they are closed, each
+	// with the call of the change that says so.
+	Closed map[string]Call
 }
 
 // Tells adds the ability to tell others that services are closed. tell does no

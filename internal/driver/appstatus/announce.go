@@ -40,7 +40,14 @@ func shown(ctx context.Context, c *conn, as []driver.Announcement) (driver.Publi
 	if err != nil {
 		return driver.Publication{}, err
 	}
-	p := driver.Publication{Where: c.place.String(), Exists: d != nil}
+	p := driver.Publication{Where: c.place.String(), Exists: d != nil, Closed: map[string]driver.Call{}}
+	if d != nil {
+		for name, s := range d.Services {
+			if s.Closing != nil {
+				p.Closed[name] = driver.Call{Action: "appstatus/service.tell", Params: TellParams{Service: name, Closing: *s.Closing}}
+			}
+		}
+	}
 	if d == nil {
 		d = c.fresh()
 		d.Updated = c.now().UTC().Truncate(time.Second)

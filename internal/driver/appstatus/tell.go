@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // TellParams are the parameters of appstatus/service.tell.
@@ -69,10 +71,20 @@ func (t *tellChange) told(d *appstatus.Document) *Told {
 	return told
 }
 
-// Propose wants the closing of the parameters. It goes over what another
-// closing, of which nobody here knows, may have left: customers are about to be
-// shut out, and apps must hear until when.
-func (t *tellChange) Propose(*Told) (*Told, error) { return &Told{Closing: t.params.Closing}, nil }
+// Propose wants the closing of the parameters. A document that says already that
+// the service is closed is not written over: opening would bring that back, and
+// apps would hear for ever that it is closed.
+func (t *tellChange) Propose(from *Told) (*Told, error) {
+	wanted := &Told{Closing: t.params.Closing}
+	if from != nil && !equal(from, wanted) {
+		return nil, &fault.Fault{Code: fault.Locked, Summary: "apps hear already that the service is closed",
+			Detail: fmt.Sprintf("%s says %s, which no run that holds it here has told: an opening could not take it back, another noren told it, or someone wrote it by hand. Bring it up to date first.", capital(t.name()), words(from)),
+			Try:    []string{"noren appstatus publish --env " + t.conn.env, "noren leftovers --env " + t.conn.env}, Err: action.ErrDrift}
+	}
+	return wanted, nil
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // Apply writes the service's part of the document, and its mark.
 func (t *tellChange) Apply(ctx context.Context, from, to *Told) error {
