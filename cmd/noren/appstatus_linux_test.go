@@ -49,6 +49,11 @@ func TestFullDiskOfTheStatusDocument(t *testing.T) {
 		r.ends(fault.ExitDone, "close", "--for", "30m")
 		r.document(public, "maintenance")
 		disk.damage()
+		out = r.ends(fault.ExitStranded, "extend", "--for", "2h")
+		if !strings.Contains(out, "Extended: shop in prod") || !strings.Contains(out, "apps were not told") {
+			t.Errorf("%s: extending says\n%s", name, out)
+		}
+		r.wantStatus("extended from", true)
 		out = r.ends(fault.ExitStranded, "open")
 		if !strings.Contains(out, "Open: shop in prod") || !strings.Contains(out, "apps were not told") || !strings.Contains(out, "noren appstatus publish --env prod") {
 			t.Errorf("%s: opening says\n%s", name, out)

@@ -221,7 +221,7 @@ func TestHandlerSpeaksHTTP(t *testing.T) {
 }
 
 // The document changes while it is served: each answer is the newest, and a
-// file that cannot be read leaves the last one.
+// file that cannot be read leaves the last one, and one taken away none.
 func TestHandlerFollowsTheFile(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -254,8 +254,8 @@ func TestHandlerFollowsTheFile(t *testing.T) {
 	if err := os.Remove(s.file); err != nil {
 		t.Fatal(err)
 	}
-	if res, kept := s.ask(http.MethodGet); res.StatusCode != 200 || kept != body {
-		t.Errorf("the file is gone: %d %s", res.StatusCode, kept)
+	if res, kept := s.ask(http.MethodGet); res.StatusCode != http.StatusNotFound {
+		t.Errorf("the file was taken away: %d %s", res.StatusCode, kept)
 	}
 	s.put(`{"schema":"noren.app-status/v2","news":true}`)
 	if res, newer := s.ask(http.MethodGet); res.StatusCode != 200 || !strings.Contains(newer, "news") {

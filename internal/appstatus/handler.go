@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -22,7 +23,8 @@ const cacheControl = "public, max-age=30, stale-if-error=300"
 // A Handler serves the document, true for the moment. One of a file is looked at
 // for every request, and read when it is another one: noren puts a new file in
 // the place of the old. While it cannot be read, or is no document, what was
-// known last is served, since a status that is a moment old is better than none.
+// known last is served, since a status that is a moment old is better than none;
+// once it is taken away there is none, and apps go on without.
 // Use [NewHandler] or [NewHandlerOf].
 type Handler struct {
 	path string // "": Set brings the document
@@ -51,10 +53,14 @@ func NewHandlerOf(now func() time.Time, log *slog.Logger) *Handler {
 	return &Handler{now: now, log: log}
 }
 
-// Set gives the handler another document.
+// Set gives the handler another document; nil takes it away.
 func (h *Handler) Set(raw []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if raw == nil {
+		h.raw, h.doc = nil, nil
+		return
+	}
 	h.take(raw, nil, nil)
 }
 
@@ -117,6 +123,10 @@ func (h *Handler) body() []byte {
 // refresh reads the file again if it is another one. The caller holds mu.
 func (h *Handler) refresh() {
 	info, err := os.Stat(h.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		h.seen, h.raw, h.doc = nil, nil, nil
+		return
+	}
 	if err == nil && h.seen != nil && os.SameFile(info, h.seen) && info.ModTime().Equal(h.seen.ModTime()) && info.Size() == h.seen.Size() {
 		return
 	}

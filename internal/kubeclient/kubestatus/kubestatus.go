@@ -117,13 +117,14 @@ type Source struct {
 }
 
 // Watch calls set with the document whenever it may have changed, until ctx
-// ends. Of several, the first by name counts; without one, set is not called.
+// ends, nil where there is none. Of several, the first by name counts.
 func (s Source) Watch(ctx context.Context, set func([]byte)) error {
 	return s.Client.WatchConfigMaps(ctx, s.Namespace, Label+"="+LabelValue, func(err error) {
 		s.Logger.Warn("status document cannot be read; the one known is served", "error", err)
 	}, func(all []*corev1.ConfigMap) {
 		slices.SortFunc(all, func(a, b *corev1.ConfigMap) int { return strings.Compare(a.Name, b.Name) })
 		if len(all) == 0 {
+			set(nil)
 			return
 		}
 		if len(all) > 1 {
