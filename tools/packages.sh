@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests use, where they are not there yet: a
-# browser that looks at pages, and fonts for Japanese.
+# browser that looks at pages, fonts for Japanese, and Node for the client of the
+# status document in TypeScript.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 if ! command -v fc-list >/dev/null || [[ -z $(fc-list ':lang=ja' | head -n 1) ]]; then missing+=(fontconfig fonts-noto-cjk); fi
 command -v curl >/dev/null || missing+=(curl)
+command -v node >/dev/null || missing+=(nodejs)
 if ((${#missing[@]} == 0)); then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then

@@ -119,6 +119,13 @@ func (s Section) Fault(key string, err error, known ...string) error {
 		return &f
 	}
 	f := &fault.Fault{Code: fault.Invalid, Summary: "value cannot be used", Detail: capital(err.Error()) + ".", Err: err}
+	var of interface{ Key() string }
+	if errors.As(err, &of) && s.root != nil { // an error that knows its key, also one that is missing
+		at, _ := s.root.follow(strings.Split(of.Key(), "."))
+		placed := s.source.position(at)
+		f.At = &placed
+		return f
+	}
 	var wrong *json.UnmarshalTypeError
 	unknown := unknownField(err)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/fault"
 )
@@ -53,17 +54,22 @@ func (a *app) reference(root *cobra.Command) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	document, err := appstatus.JSONSchema()
+	if err != nil {
+		return nil, err
+	}
 	files := map[string]string{
-		"exit-codes.md":       generated + exitCodes(),
-		"entrances.md":        generated,
-		"workloads.md":        generated,
-		"actions.md":          generated,
-		"noren.yaml.md":       generated,
-		"noren.schema.json":   string(schema),
-		"gate.yaml.md":        generated + gatePage,
-		"README.md":           generated + indexPage(),
-		"commands/README.md":  generated + commandIndex(root),
-		"commands/globals.md": generated + "# Flags of every command\n\n" + flagTable(root.PersistentFlags()),
+		"app-status.schema.json": string(document),
+		"exit-codes.md":          generated + exitCodes(),
+		"entrances.md":           generated,
+		"workloads.md":           generated,
+		"actions.md":             generated,
+		"noren.yaml.md":          generated,
+		"noren.schema.json":      string(schema),
+		"gate.yaml.md":           generated + gatePage,
+		"README.md":              generated + indexPage(),
+		"commands/README.md":     generated + commandIndex(root),
+		"commands/globals.md":    generated + "# Flags of every command\n\n" + flagTable(root.PersistentFlags()),
 	}
 	pages := []struct {
 		name string
@@ -100,6 +106,7 @@ func indexPage() string {
 - [Commands](commands/README.md)
 - [noren.yaml](noren.yaml.md), and its [JSON Schema](noren.schema.json)
 - [gate.yaml](gate.yaml.md)
+- [The status document](app-status.schema.json) that apps read: its JSON Schema
 - [Kinds of entrance](entrances.md)
 - [Kinds of workload](workloads.md)
 - [Actions](actions.md)
@@ -189,7 +196,7 @@ as a word.
 | %d | a check failed (`+"`check_failed`"+`); what was changed is put back. leftovers: something of noren's is left over; audit verify: records are not as they were written |
 | %d | someone else changed a target (`+"`drift`"+`) |
 | %d | another run holds the entrance (`+"`locked`"+`) |
-| %d | stranded (`+"`stranded`"+`): changed, and it could not be put back, or customers do not see that it was; a person must act |
+| %d | stranded (`+"`stranded`"+`): changed, and it could not be put back, or customers do not see that it was, or apps were not told; a person must act |
 | %d | interrupted by a person, or not confirmed (`+"`interrupted`"+`) |
 `, fault.ExitDone, fault.ExitError, fault.ExitUsage, fault.ExitHasChanges, fault.ExitCheckFailed, fault.ExitDrift,
 		fault.ExitLocked, fault.ExitStranded, fault.ExitInterrupted)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -128,9 +129,12 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 	if err != nil {
 		return err
 	}
+	var late []error // the next one is extended all the same
 	for _, r := range begun {
 		a.view.Say("Carrying on run %s, started by %s.", r.ID, r.Actor)
-		if err := a.follow(ctx, c, r.ID); err != nil {
+		if err := a.follow(ctx, c, r.ID); errors.Is(err, errUntold) {
+			late = append(late, err)
+		} else if err != nil {
 			return err
 		}
 		if req.Until.Sub(r.Plan.Until).Abs() > sameEnd {
@@ -138,7 +142,7 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 		}
 		named := len(req.Services) > 0
 		if req.Services = without(req.Services, r.Plan); named && len(req.Services) == 0 {
-			return nil
+			return errors.Join(late...)
 		}
 		req.Until = r.Plan.Until
 	}
@@ -157,9 +161,11 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 		if err != nil {
 			return err
 		}
-		if _, err := a.start(ctx, c, p.Plan, how); err != nil {
+		if _, err := a.start(ctx, c, p.Plan, how); errors.Is(err, errUntold) {
+			late = append(late, err)
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(late...)
 }

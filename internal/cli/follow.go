@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/noren-dev/noren/internal/cli/live"
 	"github.com/noren-dev/noren/internal/control"
@@ -60,14 +61,17 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 	if err != nil {
 		return err
 	}
+	var late []error // the next service is opened all the same
 	for _, r := range begun {
 		a.view.Say("Carrying on run %s, started by %s.", r.ID, r.Actor)
-		if err := a.follow(ctx, c, r.ID); err != nil {
+		if err := a.follow(ctx, c, r.ID); errors.Is(err, errUntold) {
+			late = append(late, err)
+		} else if err != nil {
 			return err
 		}
 		named := len(req.Services) > 0
 		if req.Services = without(req.Services, r.Plan); named && len(req.Services) == 0 {
-			return nil
+			return errors.Join(late...)
 		}
 	}
 	plans, err := a.planOpen(ctx, c, req)
@@ -85,11 +89,13 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 		if err != nil {
 			return err
 		}
-		if _, err := a.start(ctx, c, p, how); err != nil {
+		if _, err := a.start(ctx, c, p, how); errors.Is(err, errUntold) {
+			late = append(late, err)
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(late...)
 }
 
 // planOpen plans an opening. Where a service that was named is not held here,
@@ -195,10 +201,27 @@ func left(id string, s os.Signal) error {
 		Left:   "as far as the run has come; it stays recorded", Try: []string{"noren resume " + id, "noren undo " + id}}
 }
 
+// errUntold means that a run has done its work, and that others, such as apps,
+// still hear what was true before it.
+var errUntold = errors.New("not told")
+
+// untold is who was not told of a run that is done, as an error: a person must
+// act, though customers are where they should be.
+func untold(r *run.Run) error {
+	lines := r.Untold()
+	if len(lines) == 0 {
+		return nil
+	}
+	env := r.Plan.Environment.Name
+	return &fault.Fault{Code: fault.Stranded, Summary: "apps were not told", Err: errUntold,
+		Detail: fmt.Sprintf("Run %s has done what it was for, but what apps read in %s does not say so.\n%s", r.ID, env, strings.Join(lines, "\n")),
+		Left:   "what apps read says what was true before this run", Try: []string{"noren appstatus publish --env " + env + "     # once the reason is gone"}}
+}
+
 // outcome is a run's end as an error.
 func outcome(r *run.Run) error {
 	if r.Status == run.Done {
-		return nil
+		return untold(r)
 	}
 	if r.Problem != nil {
 		return r.Problem.Fault()

@@ -144,6 +144,10 @@ doors:
 # How long requests may take to end when the gate stops.
 # drain: 30s
 
+# The status document that mobile apps read, which the gate serves at every host,
+# also while everything is closed: /.well-known/noren/app-status.json
+# app_status: app-status.json
+
 # A line for each request in the log.
 # access_log: true
 `

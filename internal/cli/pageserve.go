@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
+	"github.com/noren-dev/noren/internal/kubeclient/kubestatus"
 	"github.com/noren-dev/noren/internal/pageserver"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
@@ -19,6 +21,7 @@ import (
 type serveFlags struct {
 	listen, health             string
 	dir                        string
+	appStatus                  string
 	namespace, kubeconfig, ctx string
 	drain, leave               time.Duration
 }
@@ -33,10 +36,14 @@ or JSON by Accept, or with a neutral text where there is no page for it. Pages
 come from the ConfigMaps that noren writes in a namespace, or from a directory
 whose folders hold closed.html, closed.json and page.json.
 
+For apps it answers /.well-known/noren/app-status.json with 200 and the status
+document: that of --app-status, or the one that noren keeps in the namespace.
+
 In a pod the namespace is the pod's own. "noren page manifest" prints all that
 Kubernetes needs to run it. SIGTERM or Ctrl-C lets requests under way finish.`,
 		Example: `  noren page serve --namespace shop
-  noren page serve --dir pages --listen :8080`,
+  noren page serve --dir pages --listen :8080
+  noren page serve --dir pages --app-status app-status.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.pageServe(cmd.Context(), f) },
 	}
@@ -44,6 +51,7 @@ Kubernetes needs to run it. SIGTERM or Ctrl-C lets requests under way finish.`,
 	flags.StringVar(&f.listen, "listen", ":8080", "where requests for closed pages come in")
 	flags.StringVar(&f.health, "health", ":8081", "where "+pageapi.HealthyPath+" and "+pageapi.ReadyPath+" are answered")
 	flags.StringVar(&f.dir, "dir", "", "serve the pages of this directory, without Kubernetes")
+	flags.StringVar(&f.appStatus, "app-status", "", "the file of the status document to serve to apps")
 	flags.StringVar(&f.namespace, "namespace", "", "the namespace whose pages are served (default: the pod's own)")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "the kubeconfig (default: the pod's service account, or as kubectl does)")
 	flags.StringVar(&f.ctx, "context", "", "a context in it")
@@ -57,11 +65,15 @@ func (a *app) pageServe(ctx context.Context, f serveFlags) error {
 	if a.output == "json" {
 		log = slog.New(slog.NewJSONHandler(a.Stderr, nil))
 	}
-	source, from, err := f.source(log)
+	config := pageserver.Config{Listen: f.listen, Health: f.health, Drain: f.drain, Leave: f.leave, Logger: log}
+	from, err := f.source(&config)
 	if err != nil {
 		return err
 	}
-	s := pageserver.New(pageserver.Config{Listen: f.listen, Health: f.health, Source: source, Drain: f.drain, Leave: f.leave, Logger: log})
+	if f.appStatus != "" {
+		config.AppStatus, config.WatchAppStatus = appstatus.NewHandler(f.appStatus, a.Now, log), nil
+	}
+	s := pageserver.New(config)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	select {
@@ -75,27 +87,32 @@ func (a *app) pageServe(ctx context.Context, f serveFlags) error {
 	return <-done
 }
 
-// source is where the pages come from, with its name for people.
-func (f serveFlags) source(log *slog.Logger) (pageserver.Source, string, error) {
+// source puts into the configuration where the pages come from, and the status
+// document of a namespace. It returns its name for people.
+func (f serveFlags) source(c *pageserver.Config) (string, error) {
 	if f.dir != "" {
 		if f.namespace != "" {
-			return nil, "", &fault.Fault{Code: fault.Invalid, Summary: "two sources of pages",
+			return "", &fault.Fault{Code: fault.Invalid, Summary: "two sources of pages",
 				Detail: "Pages come from a directory (--dir) or from a namespace (--namespace), not from both."}
 		}
-		return pageserver.Directory{Path: f.dir, Logger: log}, "directory " + f.dir, nil
+		c.Source = pageserver.Directory{Path: f.dir, Logger: c.Logger}
+		return "directory " + f.dir, nil
 	}
 	namespace := f.namespace
 	if namespace == "" {
 		var err error
 		if namespace, err = kubepage.OwnNamespace(); err != nil {
-			return nil, "", err
+			return "", err
 		}
 	}
 	client, err := kubeclient.New(kubeclient.Config{Kubeconfig: f.kubeconfig, Context: f.ctx})
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
-	return kubepage.Source{Client: client, Namespace: namespace, Logger: log}, "namespace " + namespace, nil
+	c.Source = kubepage.Source{Client: client, Namespace: namespace, Logger: c.Logger}
+	c.AppStatus = appstatus.NewHandlerOf(time.Now, c.Logger)
+	c.WatchAppStatus = kubestatus.Source{Client: client, Namespace: namespace, Logger: c.Logger}.Watch
+	return "namespace " + namespace, nil
 }
 
 // noImage stands where the reader puts their own: none is published.

@@ -252,6 +252,8 @@ func (b *builder) verb(stage plan.StageName, name string) string {
 	switch pause, _ := b.Registry.Pause(name); {
 	case pause.Title != "":
 		return pause.Title
+	case stage == plan.StageTell:
+		return "Tell that it is closed:"
 	case stage == plan.StageClose:
 		return "Close"
 	case stage == plan.StageRest:

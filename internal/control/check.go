@@ -135,6 +135,9 @@ func (c *Control) checkOffline(env catalog.Environment) (EnvironmentCheck, error
 			}
 		}
 	}
+	if err := c.namesKnown(env.Name); err != nil {
+		e.Problems = append(e.Problems, err)
+	}
 	services, err := c.Catalog.Services(env.Name)
 	if err != nil {
 		return e, err

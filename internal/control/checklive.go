@@ -119,6 +119,9 @@ func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permissio
 			need = append(need, x.ownerNeeds(ctx, p.entrance.Cluster, *o)...)
 		}
 	}
+	for _, call := range x.told {
+		ask("", call)
+	}
 	for _, w := range x.works {
 		for _, call := range w.resting.Calls {
 			ask(w.workload.Cluster, call)

@@ -141,6 +141,7 @@ type planner struct {
 	places  []*place
 	works   []*work
 	steps   int
+	told    []driver.Call         // by which others hear of the closing
 	held    map[string]store.Lock // by target
 	// concerns tells which entrances are proposed to be closed; nil: all.
 	concerns func(*driver.Survey) bool
@@ -342,6 +343,9 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 			return nil, err
 		}
 	}
+	if err := b.tell(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.withinLimits(); err != nil {
 		return nil, err
 	}
@@ -352,7 +356,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageClose, plan.StageProve, plan.StageRest)
+	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageTell, plan.StageClose, plan.StageProve, plan.StageRest)
 	if p.Return, err = b.returns(ctx); err != nil {
 		return nil, err
 	}

@@ -129,15 +129,20 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	if x.catalog, err = c.Catalog.Services(p.Environment.Name, names...); err != nil {
 		return nil, err
 	}
-	var renew, prove []plan.Step
+	var renew, prove, told []plan.Step
 	for _, s := range services {
+		again, err := x.retell(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, again...)
 		steps, proofs, err := x.service(ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		renew, prove = append(renew, steps...), append(prove, proofs...)
 	}
-	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove})
+	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove}, plan.Stage{Name: plan.StageTell, Steps: told})
 	return &Closing{Plan: c.hurried(p), Pages: x.pages}, nil
 }
 

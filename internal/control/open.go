@@ -151,9 +151,10 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if err != nil {
 		return nil, err
 	}
+	back.Tell = settleTold(ctx, o, ofServices(back.Tell, services))
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
-		plan.Stage{Name: plan.StageProve, Steps: o.proofs()})
+		plan.Stage{Name: plan.StageProve, Steps: o.proofs()}, plan.Stage{Name: plan.StageTell, Steps: back.Tell})
 	if p.Return, err = o.returns(closing, extensions); err != nil {
 		return nil, err
 	}

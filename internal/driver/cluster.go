@@ -67,7 +67,7 @@ func (s *Session) home(d *Driver) (*Session, Configs) {
 	if own || !given && (d.inherit.from == "" || from) {
 		return s, s.configs
 	}
-	if given && from && !d.inherit.says(theirs) {
+	if given && from && !d.says(theirs) {
 		with := maps.Clone(s.configs)
 		with[d.Name] = theirs
 		return s, with
@@ -75,11 +75,19 @@ func (s *Session) home(d *Driver) (*Session, Configs) {
 	return s.parent, s.parent.configs
 }
 
-// says tells whether a configuration sets itself what could be inherited.
-func (i inheritance) says(raw json.RawMessage) bool {
+// A Located configuration may say where its system is by other keys than those
+// that it inherits: a file is in no cluster.
+type Located interface{ Located() bool }
+
+// says tells whether a configuration says itself where its system is.
+func (d *Driver) says(raw json.RawMessage) bool {
+	cfg := d.NewConfig()
+	if l, ok := cfg.(Located); ok && decodeStrict(raw, cfg) == nil && l.Located() {
+		return true
+	}
 	own := map[string]json.RawMessage{}
 	_ = json.Unmarshal(raw, &own) // what is wrong with it is said when it is decoded
-	return slices.ContainsFunc(i.keys, func(k string) bool { return own[k] != nil })
+	return slices.ContainsFunc(d.inherit.keys, func(k string) bool { return own[k] != nil })
 }
 
 // CheckClusters is CheckConfig for a cluster of an environment.
@@ -99,7 +107,7 @@ func (s *Session) own(d *Driver) (own, configured bool) {
 		return false, configured
 	}
 	// Beside clusters, a configuration that says nothing of where is about them.
-	about := len(s.clusters) > 0 && d.inherit.from != "" && !inherits && !d.inherit.says(raw)
+	about := len(s.clusters) > 0 && d.inherit.from != "" && !inherits && !d.says(raw)
 	return !about, configured
 }
 

@@ -49,6 +49,7 @@ type Driver struct {
 	owns     *Ownership[any]
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 	identify func(ctx context.Context, conn any) (string, error)
+	tells    *teller
 }
 
 // A Part is one thing a driver can do, given its connection K.

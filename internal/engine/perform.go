@@ -39,6 +39,8 @@ func (x *execution) prepare(ctx context.Context) (outcome, error) {
 		return outcome{Status: run.StepIsDone}, nil
 	}
 	changes := slices.DeleteFunc(x.plan.Steps(), func(s plan.Step) bool { return !isChange(s) })
+	// What is optional may not keep the run from beginning: if its target is not
+	// as it was planned, its Apply says so.
 	receipts := make([]action.Receipt, len(changes))
 	problems := make([]error, len(changes))
 	var all sync.WaitGroup
@@ -51,7 +53,9 @@ func (x *execution) prepare(ctx context.Context) (outcome, error) {
 				return
 			}
 			defer func() { <-x.slots }()
-			problems[i] = x.compare(ctx, s)
+			if !s.Optional {
+				problems[i] = x.compare(ctx, s)
+			}
 		})
 		receipts[i] = action.Receipt{Run: x.id, Step: s.ID, Action: s.Action, Target: s.Target, From: s.From, To: s.To, TakenAt: x.now()}
 	}

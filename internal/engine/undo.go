@@ -38,23 +38,12 @@ func (x *execution) undo(problem *run.Problem) (run.Status, error) {
 	if err != nil {
 		return "", err
 	}
-	untouched := func(s plan.Step) bool { return !slices.Contains(changed, s.ID) }
-	stranded := problem
-	all := true
-	for _, stage := range slices.Backward(x.plan.Stages) {
-		for _, round := range slices.Backward(stage.Rounds()) {
-			outcomes, err := x.parallel("undo", slices.DeleteFunc(slices.Clone(round), untouched), x.takeBack)
-			if err != nil {
-				return "", err
-			}
-			for _, o := range outcomes {
-				if !o.good() && all {
-					all, stranded = false, o.Problem
-				}
-			}
-		}
+	told := func(s plan.Stage) bool { return s.Name == plan.StageTell && x.plan.Kind == plan.Close }
+	stranded, err := x.takeBackStages(changed, func(s plan.Stage) bool { return !told(s) })
+	if err != nil {
+		return "", err
 	}
-	if !all {
+	if stranded != nil {
 		return x.end(run.Stranded, stranded)
 	}
 	unseen, err := x.proveReturn(problem)
@@ -64,7 +53,39 @@ func (x *execution) undo(problem *run.Problem) (run.Status, error) {
 	if unseen != nil {
 		return x.end(run.Stranded, unseen)
 	}
+	// Who was told that a service is closed hears that it is open once customers
+	// see that: not before, and not at all while the run is stranded.
+	if stranded, err = x.takeBackStages(changed, told); err != nil {
+		return "", err
+	}
+	if stranded != nil {
+		return x.end(run.Stranded, stranded)
+	}
 	return x.end(run.Undone, problem)
+}
+
+// takeBackStages takes back the changed steps of some stages, in reverse. It
+// returns the first problem of a step that could not be taken back.
+func (x *execution) takeBackStages(changed []string, which func(plan.Stage) bool) (*run.Problem, error) {
+	untouched := func(s plan.Step) bool { return !slices.Contains(changed, s.ID) }
+	var stranded *run.Problem
+	for _, stage := range slices.Backward(x.plan.Stages) {
+		if !which(stage) {
+			continue
+		}
+		for _, round := range slices.Backward(stage.Rounds()) {
+			outcomes, err := x.parallel("undo", slices.DeleteFunc(slices.Clone(round), untouched), x.takeBack)
+			if err != nil {
+				return nil, err
+			}
+			for _, o := range outcomes {
+				if !o.good() && stranded == nil {
+					stranded = o.Problem
+				}
+			}
+		}
+	}
+	return stranded, nil
 }
 
 // proveReturn asks, for what was taken back, whether customers see it. It

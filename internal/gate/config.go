@@ -28,6 +28,10 @@ type Config struct {
 	// Drain is how long requests may take to end when the gate stops.
 	// Zero: 30 seconds.
 	Drain time.Duration `yaml:"-"` // drain
+	// AppStatus is the file of a status document, which the gate serves to apps
+	// at every host, at appstatus.Path, whatever is closed. Empty: none, and a
+	// request for that path goes where others go.
+	AppStatus string `yaml:"app_status"`
 	// AccessLog writes a line for each request to Logger.
 	AccessLog bool `yaml:"access_log"`
 	// Logger is where the gate logs. Nil: nowhere.

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/gate/gateapi"
 )
 
@@ -23,6 +25,7 @@ type Gate struct {
 	// doors in the order in which they are matched.
 	doors     []*door
 	transport *http.Transport
+	status    http.Handler // of the status document; nil: none is served
 
 	table     atomic.Pointer[table]
 	switching sync.Mutex // held while a door is closed or opened
@@ -48,6 +51,9 @@ func New(c Config) (*Gate, error) {
 	g := &Gate{config: c, log: c.Logger, transport: newTransport(), ready: make(chan struct{})}
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
+	}
+	if c.AppStatus != "" {
+		g.status = appstatus.NewHandler(c.AppStatus, time.Now, g.log)
 	}
 	var err error
 	if g.store, err = openStore(c.StateDir); err != nil {

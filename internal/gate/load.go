@@ -76,7 +76,7 @@ func (w written) config() (Config, []mistake) {
 }
 
 func (c *Config) relativeTo(dir string) {
-	paths := []*string{&c.StateDir, &c.Admin.TokenFile, &c.Admin.Cert, &c.Admin.Key}
+	paths := []*string{&c.StateDir, &c.AppStatus, &c.Admin.TokenFile, &c.Admin.Cert, &c.Admin.Key}
 	for i := range c.Listen {
 		paths = append(paths, &c.Listen[i].Cert, &c.Listen[i].Key)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/edgehttp"
 )
@@ -23,6 +24,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers, and names the rule that did.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request) string {
+	if g.status != nil && r.URL.Path == appstatus.Path {
+		g.status.ServeHTTP(w, r)
+		return "noren: app status"
+	}
 	t := g.table.Load()
 	req := g.request(r)
 	d := t.rules.Decide(req)

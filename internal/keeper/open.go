@@ -104,7 +104,12 @@ func (k *Keeper) report(ctx context.Context) error {
 			continue
 		}
 		text := fmt.Sprintf("%s in %s: open again, by run %s", strings.Join(g.services, ", "), g.environment, id)
-		if err := k.tell(ctx, g, run.Reminder{Topic: run.Opened, Text: text}, nil); err != nil {
+		var try []string
+		if late := r.Untold(); len(late) > 0 {
+			text += "; apps still hear that it is closed: " + strings.Join(late, "; ")
+			try = []string{"noren appstatus publish --env " + g.environment}
+		}
+		if err := k.tell(ctx, g, run.Reminder{Topic: run.Opened, Text: text}, try); err != nil {
 			return err
 		}
 	}

@@ -69,3 +69,29 @@ func (c Content) until() time.Time {
 	}
 	return c.Until
 }
+
+// A Text is what the page says in one language, as plain text.
+type Text struct {
+	Lang   string
+	Title  string
+	Detail string // the message, and when the service is expected back
+	Late   string // what stands in place of that once the time is past; may be ""
+}
+
+// Texts are what a page of the content says, the main language first: for those
+// who are told of a closing without seeing its page. They are the words of the
+// JSON twin.
+func Texts(c Content) ([]Text, error) {
+	d, err := c.data()
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]Text, len(d.Blocks))
+	for i, b := range d.Blocks {
+		texts[i] = Text{Lang: b.Lang, Title: b.Title, Detail: b.detail()}
+		if b.Back != nil {
+			texts[i].Late = b.Late
+		}
+	}
+	return texts, nil
+}

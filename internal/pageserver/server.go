@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/noren-dev/noren/internal/appstatus"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/edgehttp"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
@@ -35,6 +36,13 @@ type Config struct {
 	// Health is where pageapi.HealthyPath and ReadyPath are answered.
 	Health string
 	Source Source
+	// AppStatus answers with a status document, at every host, at
+	// appstatus.Path, with 200: apps must be able to read it. Nil: that path gets
+	// the closed page, as any other.
+	AppStatus *appstatus.Handler
+	// WatchAppStatus, if not nil, gives AppStatus its document whenever that may
+	// have changed, until ctx ends.
+	WatchAppStatus func(ctx context.Context, set func([]byte)) error
 	// Drain is how long requests may take to end when the server stops. Zero:
 	// 30 seconds.
 	Drain time.Duration
@@ -121,10 +129,19 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		watched <- err
 	}()
+	told := make(chan error, 1)
+	go func() { told <- s.watchAppStatus(base) }()
 	defer s.forget()
 	go s.leave(ctx, stop)
 	err = edgehttp.Serve(serving, []*edgehttp.Server{public, health}, s.config.Drain, func() {}, cut)
-	return errors.Join(err, <-watched)
+	return errors.Join(err, <-watched, <-told)
+}
+
+func (s *Server) watchAppStatus(ctx context.Context) error {
+	if s.config.AppStatus == nil || s.config.WatchAppStatus == nil {
+		return nil
+	}
+	return s.config.WatchAppStatus(ctx, s.config.AppStatus.Set)
 }
 
 // exchangeTimeout bounds a request with its answer: a page is small, and what
@@ -214,6 +231,10 @@ func (s *Server) choose(host, path string) *pageapi.Page {
 // what they see, and a host that has a page is never answered by another's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(pageapi.ServerHeader, pageapi.ServerName)
+	if s.config.AppStatus != nil && r.URL.Path == appstatus.Path {
+		s.config.AppStatus.ServeHTTP(w, r)
+		return
+	}
 	path := edgehttp.Path(r.URL.EscapedPath())
 	p := s.choose(edgehttp.Host(r.Host), path)
 	if p == nil {

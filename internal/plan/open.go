@@ -13,6 +13,7 @@ type TakingBack struct {
 	Start  []Step // workloads
 	Open   []Step // entrances
 	Resume []Step // paused syncs
+	Tell   []Step // who was told that it is closed
 }
 
 // Opening returns the changes that take back what a closing did: its receipts
@@ -36,6 +37,8 @@ func Opening(closing *Plan, receipts []action.Receipt, extensions ...Extended) T
 			switch stage.Name {
 			case StagePause:
 				back.Resume = append(back.Resume, undoing(s, r, "Resume automated sync of "))
+			case StageTell:
+				back.Tell = append(back.Tell, undoing(s, r, "Tell that it is open: "))
 			case StageRest:
 				back.Start = append(back.Start, undoing(s, r, "Start "))
 			default:

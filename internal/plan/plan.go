@@ -199,12 +199,13 @@ type Stage struct {
 // A StageName is one of the words below, which every view shows.
 type StageName string
 
-// The stages. A closing checks, pauses, closes, proves and brings to rest; an
-// opening starts, is ready, opens, resumes, settles and proves; an extension renews
-// and proves.
+// The stages. A closing checks, pauses, tells, closes, proves and brings to rest;
+// an opening starts, is ready, opens, resumes, settles, proves and tells; an
+// extension renews, proves and tells.
 const (
 	StageCheck  StageName = "check"  // nothing has been written yet
 	StagePause  StageName = "pause"  // GitOps must not revert what follows
+	StageTell   StageName = "tell"   // apps hear of it
 	StageClose  StageName = "close"  // the page goes up
 	StageRenew  StageName = "renew"  // the page tells the new end
 	StageProve  StageName = "prove"  // seen from outside

@@ -57,10 +57,10 @@ func (j JSON) Event(e run.Event, _ *run.Run) { j.put(j.Out, "event", map[string]
 
 // Ended prints {"type":"ended","run":…,"status":…}. Findings are what checks
 // that passed found all the same; staff says whether they get in with the pass;
-// unproved lists where nothing was proved.
+// unproved lists where nothing was proved, untold who was not told.
 func (j JSON) Ended(r *run.Run, _ time.Time) {
 	j.put(j.Out, "ended", map[string]any{"run": r.ID, "kind": r.Plan.Kind, "environment": r.Plan.Environment.Name,
-		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "staff": list(r.Staff()), "unproved": list(r.Unproved()), "seconds": r.Ended.Sub(r.Started).Seconds()})
+		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "staff": list(r.Staff()), "unproved": list(r.Unproved()), "untold": list(r.Untold()), "seconds": r.Ended.Sub(r.Started).Seconds()})
 }
 
 // list is never null.

@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
@@ -21,5 +22,6 @@ func Registry() *driver.Registry {
 		argocd.Driver(),
 		flux.Driver(),
 		httpcheck.Driver(),
+		appstatus.Driver(),
 	)
 }

@@ -3,16 +3,12 @@ package kubepage
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
@@ -30,52 +26,14 @@ type Source struct {
 
 // Watch calls set with all pages at first and after every change.
 func (s Source) Watch(ctx context.Context, set func([]pageapi.Page)) error {
-	factory := informers.NewSharedInformerFactoryWithOptions(s.Client.Typed, 0, informers.WithNamespace(s.Namespace),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = Selector }))
-	informer := factory.Core().V1().ConfigMaps().Informer()
-	err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+	return s.Client.WatchConfigMaps(ctx, s.Namespace, Selector, func(err error) {
 		s.Logger.Warn("pages cannot be read; those known are served", "error", err)
-	})
-	if err != nil {
-		return fmt.Errorf("watch pages: %w", err)
-	}
-	changed := make(chan struct{}, 1)
-	tell := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}
-	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: func(any) { tell() }, UpdateFunc: func(_, _ any) { tell() }, DeleteFunc: func(any) { tell() },
-	})
-	if err != nil {
-		return fmt.Errorf("watch pages: %w", err)
-	}
-	factory.Start(ctx.Done())
-	defer factory.Shutdown()
-	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-		return nil // the server is stopping
-	}
-	for {
-		set(s.pages(informer.GetStore().List()))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		}
-	}
+	}, func(all []*corev1.ConfigMap) { set(s.pages(all)) })
 }
 
 // pages are those of the ConfigMaps, the newest first: where two are for the
 // same requests, the later closing's is served.
-func (s Source) pages(objects []any) []pageapi.Page {
-	var all []*corev1.ConfigMap
-	for _, o := range objects {
-		if cm, ok := o.(*corev1.ConfigMap); ok && cm.DeletionTimestamp == nil {
-			all = append(all, cm)
-		}
-	}
+func (s Source) pages(all []*corev1.ConfigMap) []pageapi.Page {
 	slices.SortFunc(all, func(a, b *corev1.ConfigMap) int {
 		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 	})
