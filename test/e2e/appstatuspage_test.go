@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/noren-dev/noren/internal/appstatus"
 )
 
@@ -54,5 +56,11 @@ func TestAppStatusOfThePageServer(t *testing.T) {
 	told("status", appstatus.Maintenance)
 	s.noren(t, state, openArgs...).must(t, 0)
 	told("status", appstatus.Operational)
-	s.noren(t, state, "leftovers", "--env", "prod").must(t, 0).says(t, "1 status documents")
+	object, err := s.client.Resource(configMaps).Namespace(s.ns).Get(t.Context(), "app-status", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data := object.Object["data"].(map[string]any); len(data) != 1 {
+		t.Errorf("marks are left: %v", data)
+	}
 }

@@ -240,7 +240,7 @@ func (f *file) writable(ctx context.Context) (action.Verdict, error) {
 	if err := syscall.Statfs(f.dir(), &disk); err != nil {
 		return action.Verdict{}, f.broken("the disk of the status document cannot be looked at", err)
 	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < room { //nolint:gosec // a block has a size
+	if free := uint64(max(disk.Bavail, 0)) * uint64(disk.Bsize); free < room { //nolint:gosec,unconvert // both are of other types on other systems
 		v.Findings, v.Try = []string{fmt.Sprintf("%s has %d bytes free, and %d are needed", f.dir(), free, room)}, []string{"df -h " + f.dir()}
 		return v, nil
 	}
