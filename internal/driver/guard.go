@@ -137,6 +137,10 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
 			return r, err
 		}
+		ctx = Alone(ctx)
+		if try == 1 && errors.Is(err, ErrOutdated) {
+			continue
+		}
 		timer := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-ctx.Done():

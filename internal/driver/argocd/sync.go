@@ -33,7 +33,7 @@ func (r *refresh) Do(ctx context.Context, _ string) error {
 		return nil
 	}
 	_, err = r.write(ctx, app, annotate(r.start(app), app, refreshAnnotation, "normal"))
-	return again(err)
+	return again(ctx, err)
 }
 
 // Requires lists the permissions to read and to patch the Application.
@@ -70,7 +70,7 @@ func (s *resync) Do(ctx context.Context, key string) error {
 	}
 	patch := s.start(app).Test("/operation", nil).Add("/operation", s.operation(app, how, key))
 	_, err = s.write(ctx, app, patch)
-	return again(err)
+	return again(ctx, err)
 }
 
 // operation is what automated sync would ask for, in noren's name.

@@ -49,7 +49,7 @@ func workloadTraces(ctx context.Context, c *conn, found *driver.Traces) error {
 
 // eachObject shows see every object of a resource, in all namespaces.
 func (c *conn) eachObject(ctx context.Context, r resource, see func(*unstructured.Unstructured)) error {
-	opts := metav1.ListOptions{Limit: pageSize}
+	opts := metav1.ListOptions{Limit: kubeclient.PageSize}
 	for {
 		list, err := c.client.Dynamic.Resource(r.gvr).List(ctx, opts)
 		if err != nil {
