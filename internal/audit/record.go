@@ -112,7 +112,7 @@ func (rec *Recorder) about(r *Record, of *run.Run, e run.Event) {
 	if e.Type == run.RunCreated {
 		r.Plan = e.Data.Digest
 	}
-	if s, ok := of.Plan.Step(e.Step); ok {
+	if s, ok := of.Planned(e.Step); ok {
 		r.Title, r.Action, r.Target, r.Receipt = s.Title, s.Action, s.Target, rec.sealed[e.Run][s.ID]
 	}
 }

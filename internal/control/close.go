@@ -90,6 +90,11 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	}
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
+	entrances := 0
+	for _, s := range services {
+		entrances += len(s.Entrances)
+	}
+	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: entrances})
 	x, err := newPlanner(ctx, c, env, req)
 	if err != nil {
 		return nil, err

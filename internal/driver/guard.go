@@ -15,9 +15,10 @@ import (
 
 // Bounds on every outside call. One call may take callPatience, unless [Env] says
 // otherwise; a call that does not return in time, or ends with action.ErrUnavailable, is tried again
-// up to callTries times in all, with pauses that double from firstPause and are
-// spread at random by half, so that many targets do not come back at the same
-// moment.
+// up to callTries times in all, with pauses that grow by three quarters from
+// firstPause and are spread at random by half, so that many targets do
+// not come back at the same moment. They grow slowly, as of many calls side by
+// side the unluckiest is what all wait for.
 const (
 	callPatience = 30 * time.Second
 	callTries    = 6
@@ -137,6 +138,10 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
 			return r, err
 		}
+		ctx = Alone(ctx)
+		if try == 1 && errors.Is(err, ErrOutdated) {
+			continue
+		}
 		timer := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-ctx.Done():
@@ -147,7 +152,7 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 			return r, errors.Join(ctx.Err(), err)
 		case <-timer.C:
 		}
-		pause *= 2
+		pause += pause * 3 / 4
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
@@ -27,6 +30,9 @@ type execution struct {
 	// prepared is set once receipts are committed: from then on something may
 	// be changed.
 	prepared bool
+
+	reading  sync.Mutex
+	receipts map[string]map[string]action.Receipt // by run and step, as far as they were read
 }
 
 // An outcome is what a checkpoint keeps of a step.
@@ -203,6 +209,7 @@ func (x *execution) decide(problem *run.Problem) (run.Signal, error) {
 // parallel runs f for each step, a checkpoint each, and gathers the outcomes
 // in the steps' order.
 func (x *execution) parallel(name string, steps []plan.Step, f func(context.Context, plan.Step) (outcome, error)) ([]outcome, error) {
+	batch := driver.Batch{Since: time.Now(), Size: len(steps)}
 	channels := make([]<-chan dbos.StepOutcome[outcome], len(steps))
 	for i, s := range steps {
 		c, err := dbos.Go(x.ctx, func(ctx context.Context) (outcome, error) {
@@ -212,7 +219,7 @@ func (x *execution) parallel(name string, steps []plan.Step, f func(context.Cont
 				return outcome{}, ctx.Err()
 			}
 			defer func() { <-x.slots }()
-			return f(ctx, s)
+			return f(driver.WithBatch(ctx, batch), s)
 		}, dbos.WithStepName(name))
 		if err != nil {
 			return nil, err

@@ -43,6 +43,7 @@ func (x *execution) prepare(ctx context.Context) (outcome, error) {
 	// as it was planned, its Apply says so.
 	receipts := make([]action.Receipt, len(changes))
 	problems := make([]error, len(changes))
+	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: len(changes)})
 	var all sync.WaitGroup
 	for i, s := range changes {
 		all.Go(func() {
@@ -132,15 +133,29 @@ func (x *execution) change(ctx context.Context, s plan.Step, in *driver.Instance
 // applied returns the question whether a change has been made and has taken
 // effect. To ask is to make it: a system that does not answer for a while is
 // waited for, as for everything else.
+//
+// Whether it has taken effect is asked after the other writes of the round that
+// are ready to be made: what is waited for, such as a controller that takes in
+// all writes at once, comes sooner when all are written, and one look at many
+// targets shows all.
 func (x *execution) applied(s plan.Step, in *driver.Instance, m action.Mark, from, to action.State, point string) func(context.Context) (action.Verdict, error) {
-	written := false
+	tried, written := false, false
 	return func(ctx context.Context) (action.Verdict, error) {
 		if !written {
-			if err := marked(in, m).Apply(ctx, from, to); err != nil {
+			writing := ctx
+			if tried {
+				writing = driver.Alone(ctx)
+			}
+			tried = true
+			if err := marked(in, m).Apply(writing, from, to); err != nil {
 				return action.Verdict{}, err
 			}
 			written = true
 			x.hook(point + s.ID)
+			if in.Waiter != nil {
+				ctx = since(ctx, time.Now())
+				x.letOthers()
+			}
 		}
 		if in.Waiter == nil {
 			return action.Verdict{OK: true}, nil
@@ -155,13 +170,13 @@ func (x *execution) applied(s plan.Step, in *driver.Instance, m action.Mark, fro
 // the mark alone tells how to get from what is there to what was there before
 // the closing. back is set where the step itself is being taken back.
 func (x *execution) receipt(ctx context.Context, s plan.Step, back bool) (action.Receipt, action.Mark, error) {
-	mine, err := x.store.Receipt(ctx, x.id, s.ID)
+	mine, err := x.kept(ctx, x.id, s.ID)
 	if err != nil {
 		return mine, action.Mark{}, err
 	}
 	of, closing := mine, x.closing
 	if id := cmp.Or(s.Undoes, s.Renews); id != "" {
-		if of, err = x.store.Receipt(ctx, x.plan.Closing, id); err != nil {
+		if of, err = x.kept(ctx, x.plan.Closing, id); err != nil {
 			return mine, action.Mark{}, err
 		}
 		switch {
@@ -179,6 +194,31 @@ func (x *execution) receipt(ctx context.Context, s plan.Step, back bool) (action
 	}
 	m, err := plan.MarkOf(closing, of, s.Params, x.actor)
 	return mine, m, err
+}
+
+// kept returns a receipt. Receipts never change: those of a run are read
+// together, once.
+func (x *execution) kept(ctx context.Context, id, step string) (action.Receipt, error) {
+	x.reading.Lock()
+	defer x.reading.Unlock()
+	if _, read := x.receipts[id]; !read {
+		all, err := x.store.Receipts(ctx, id)
+		if err != nil {
+			return action.Receipt{}, err
+		}
+		of := make(map[string]action.Receipt, len(all))
+		for _, r := range all {
+			of[r.Step] = r
+		}
+		if x.receipts == nil {
+			x.receipts = map[string]map[string]action.Receipt{}
+		}
+		x.receipts[id] = of
+	}
+	if r, have := x.receipts[id][step]; have {
+		return r, nil
+	}
+	return x.store.Receipt(ctx, id, step) // which says that there is none
 }
 
 func marked(in *driver.Instance, m action.Mark) action.Change {
@@ -224,7 +264,7 @@ type waited struct {
 // if heed is set, a signal waits. An outside that does not answer for a while
 // is one more thing that patience is for.
 func (x *execution) until(ctx context.Context, s plan.Step, heed bool, ask func(context.Context) (action.Verdict, error)) (waited, error) {
-	deadline := x.now().Add(s.Patience)
+	var deadline time.Time // from the first answer on: the turn of a step may come late
 	said := ""
 	for pause := firstLook; ; pause = min(pause*3/2, lastLook) {
 		v, err := ask(ctx)
@@ -239,6 +279,10 @@ func (x *execution) until(ctx context.Context, s plan.Step, heed bool, ask func(
 		default:
 			v = action.Verdict{Summary: err.Error()}
 		}
+		if deadline.IsZero() {
+			deadline = x.now().Add(s.Patience)
+		}
+		looked := time.Now()
 		if now := strings.Join(append([]string{v.Summary}, v.Findings...), "\n"); now != said {
 			said = now
 			if err := x.event(ctx, run.Event{Type: run.StepWaiting, Step: s.ID, Data: run.Data{Verdict: &v}}); err != nil {
@@ -251,7 +295,20 @@ func (x *execution) until(ctx context.Context, s plan.Step, heed bool, ask func(
 		if stop, err := x.restAside(ctx, pause, heed); stop || err != nil {
 			return waited{interrupted: true}, err
 		}
+		ctx = since(ctx, looked)
 	}
+}
+
+// since is for a look that shows something new if it is newer than the moment
+// given: one answer may do for all that are waited for.
+func since(ctx context.Context, t time.Time) context.Context {
+	return driver.WithBatch(ctx, driver.Batch{Since: t, Size: driver.BatchOf(ctx).Size})
+}
+
+// letOthers lets the steps that wait for their turn go first.
+func (x *execution) letOthers() {
+	<-x.slots
+	x.slots <- struct{}{}
 }
 
 // restAside is rest for a step that is under way. It gives its slot to another

@@ -268,7 +268,11 @@ const ActionStaff = "http/staff"
 
 // Steps returns every step in order, those of the return last.
 func (p *Plan) Steps() []Step {
-	var all []Step
+	n := len(p.Return)
+	for _, s := range p.Stages {
+		n += len(s.Steps)
+	}
+	all := make([]Step, 0, n)
 	for _, s := range p.Stages {
 		all = append(all, s.Steps...)
 	}
@@ -278,9 +282,13 @@ func (p *Plan) Steps() []Step {
 // Returning is the return as a stage, for what was taken back of the steps
 // with the ids given.
 func (p *Plan) Returning(changed []string) Stage {
+	taken := map[string]bool{}
+	for _, id := range changed {
+		taken[id] = true
+	}
 	back := map[string]bool{}
 	for _, s := range p.Steps() {
-		if slices.Contains(changed, s.ID) {
+		if taken[s.ID] {
 			back[s.Service] = true
 		}
 	}
@@ -293,11 +301,19 @@ func (p *Plan) Returning(changed []string) Stage {
 	return stage
 }
 
-// Step returns the step of that id.
+// Step returns the step of that id. It looks at one step after the other: for
+// one step after the other of a run there is [run.Run.Planned].
 func (p *Plan) Step(id string) (Step, bool) {
-	for _, s := range p.Steps() {
-		if s.ID == id {
-			return s, true
+	for i := range p.Stages {
+		for j := range p.Stages[i].Steps {
+			if s := &p.Stages[i].Steps[j]; s.ID == id {
+				return *s, true
+			}
+		}
+	}
+	for i := range p.Return {
+		if p.Return[i].ID == id {
+			return p.Return[i], true
 		}
 	}
 	return Step{}, false

@@ -40,7 +40,7 @@ func closedPeriods(s Source) map[string][]Period {
 	for _, part := range s.parts() {
 		stages := stageOf(part.Run.Plan)
 		for _, e := range part.Events {
-			if step, ok := part.Run.Plan.Step(e.Step); ok && step.Service != "" {
+			if step, ok := part.Run.Planned(e.Step); ok && step.Service != "" {
 				b.event(e, step, stages[step.ID], part.Run.Plan.Kind)
 			}
 		}

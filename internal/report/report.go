@@ -289,7 +289,7 @@ func proofs(part Part) []Proof {
 	stages := stageOf(part.Run.Plan)
 	var all []Proof
 	for _, e := range part.Events {
-		s, ok := part.Run.Plan.Step(e.Step)
+		s, ok := part.Run.Planned(e.Step)
 		if !ok || s.Kind != action.KindCheck || (stages[s.ID] != plan.StageProve && stages[s.ID] != plan.StageReady) {
 			continue
 		}

@@ -42,7 +42,7 @@ const mostWaits = 4
 
 // A teller writes a run's timeline.
 type teller struct {
-	plan  *plan.Plan
+	run   *run.Run
 	when  func(time.Time) string
 	begun map[string]time.Time
 	waits map[string]int
@@ -53,7 +53,7 @@ type teller struct {
 }
 
 func lines(part Part, when func(time.Time) string) []Line {
-	t := &teller{plan: part.Run.Plan, when: when, begun: map[string]time.Time{}, waits: map[string]int{}, spans: stageSpans(part)}
+	t := &teller{run: part.Run, when: when, begun: map[string]time.Time{}, waits: map[string]int{}, spans: stageSpans(part)}
 	for _, e := range part.Events {
 		t.tell(e)
 		t.last = e.At
@@ -93,7 +93,7 @@ func (t *teller) tell(e run.Event) {
 }
 
 func (t *teller) step(e run.Event) {
-	s, ok := t.plan.Step(e.Step)
+	s, ok := t.run.Planned(e.Step)
 	switch {
 	case !ok && e.Step == "":
 		// Of a kind that is not known here: it happened all the same.
@@ -281,7 +281,7 @@ func bars(part Part) []bar {
 		}
 	}
 	for _, e := range part.Events {
-		s, isStep := part.Run.Plan.Step(e.Step)
+		s, isStep := part.Run.Planned(e.Step)
 		switch {
 		case e.Type == run.RunStarted:
 			for id := range open {

@@ -10,14 +10,62 @@ import (
 	"github.com/noren-dev/noren/internal/run"
 )
 
-// Append records an event and returns it with its number, time and hash.
+// Append records an event and returns it with its number, time and hash. Events
+// that are appended side by side, as by the steps of a round, are committed
+// together: each is recorded when its Append returns, and if one cannot be,
+// none of its company is.
 func (s *Store) Append(ctx context.Context, e run.Event) (run.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return e, err
+	}
 	e.At = s.now()
-	err := s.write(ctx, s.notes, func(tx *sql.Tx) (err error) {
-		e, err = s.record(ctx, tx, e)
-		return err
-	})
-	return e, err
+	mine := &appending{event: e, done: make(chan struct{})}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, mine)
+	first := !s.appending
+	s.appending = true
+	s.mu.Unlock()
+	if first {
+		go s.appendAll(context.WithoutCancel(ctx)) // others' events are not cancelled with this one
+	}
+	<-mine.done
+	return mine.event, mine.err
+}
+
+// An appending is an event that waits to be recorded.
+type appending struct {
+	event run.Event
+	err   error
+	done  chan struct{}
+}
+
+// appendAll records what waits, until nothing does.
+func (s *Store) appendAll(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		batch := s.waiting
+		s.waiting = nil
+		if len(batch) == 0 {
+			s.appending = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		err := s.write(ctx, s.notes, func(tx *sql.Tx) error {
+			for _, a := range batch {
+				e, err := s.record(ctx, tx, a.event)
+				if err != nil {
+					return err
+				}
+				a.event = e
+			}
+			return nil
+		})
+		for _, a := range batch {
+			a.err = err
+			close(a.done)
+		}
+	}
 }
 
 // record is appendEvent for what a person did and for a process that begins to

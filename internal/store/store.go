@@ -49,6 +49,10 @@ type Store struct {
 	origin         *run.Origin // of what this process records; see From
 	// turn is whose transaction it is, among this process's handles: see gate.
 	turn sync.Mutex
+
+	mu        sync.Mutex // guards what follows
+	waiting   []*appending
+	appending bool // somebody is recording what waits
 }
 
 // Open opens the state file in dir, making both if need be. now tells the

@@ -152,6 +152,42 @@ func TestTwoProcessesAndManyHandles(t *testing.T) {
 	}
 }
 
+// TestAppendSideBySide: events of many writers make one chain, each is there when
+// its Append returns, and one whose writer had stopped is not.
+func TestAppendSideBySide(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	create(t, s, "c1")
+	const writers = 100
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			step := fmt.Sprintf("s%d", i)
+			e, err := s.Append(t.Context(), run.Event{Run: "c1", Type: run.StepStarted, Step: step})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			events, err := s.Events(t.Context(), "c1", e.Seq-1)
+			if err != nil || len(events) == 0 || events[0].Step != step || events[0].Hash != e.Hash {
+				t.Errorf("%s is not there when Append has returned: %v", step, err)
+			}
+		})
+	}
+	all.Wait()
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := s.Append(stopped, run.Event{Run: "c1", Type: run.StepStarted, Step: "late"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("an Append after its context: %v", err)
+	}
+	if events, err := s.Events(t.Context(), "c1", 0); err != nil || len(events) != writers+1 {
+		t.Errorf("%d events, want %d (%v)", len(events), writers+1, err)
+	}
+	if err := s.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestHistoryCannotBeChangedBySlips(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())

@@ -230,7 +230,7 @@ func (h Human) Event(e run.Event, r *run.Run) {
 // Line is an event as one line (a check that does not pass yet has more), or
 // "" if it is not worth one.
 func Line(e run.Event, r *run.Run) string {
-	step, _ := r.Plan.Step(e.Step)
+	step, _ := r.Planned(e.Step)
 	switch e.Type {
 	case run.RunCreated:
 		return "run " + r.ID + " by " + e.Data.Actor

@@ -52,6 +52,7 @@ type conn struct {
 	namespace string // Argo CD's own
 	env       string
 	enabled   kubeclient.Once[bool] // whether the CRD knows automated.enabled
+	objects   kubeclient.Objects[application]
 }
 
 func connect(ctx context.Context, cfg Config, env driver.Env) (*conn, error) {
@@ -66,6 +67,7 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*conn, error) {
 // fails now, the first observation tries again and says what is wrong.
 func newConn(ctx context.Context, client *kubeclient.Client, namespace string, env driver.Env) *conn {
 	c := &conn{client: client, namespace: namespace, env: env.Name}
+	c.objects.One, c.objects.Page = c.read, c.page
 	_ = c.learn(ctx)
 	return c
 }
@@ -107,9 +109,14 @@ func (t target) api() dynamic.ResourceInterface {
 	return t.conn.client.Dynamic.Resource(applications).Namespace(t.ref.Namespace)
 }
 
-// get reads the Application, nil if it does not exist.
+// get reads the Application, nil if it does not exist; in a batch, of a list.
 func (t target) get(ctx context.Context) (*application, error) {
-	u, err := t.api().Get(ctx, t.ref.Name, metav1.GetOptions{})
+	return t.conn.objects.Get(ctx, t.ref.Namespace, t.ref.Name)
+}
+
+func (c *conn) read(ctx context.Context, namespace, name string) (*application, error) {
+	t := target{c, Ref{Namespace: namespace, Name: name}}
+	u, err := t.api().Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -117,6 +124,22 @@ func (t target) get(ctx context.Context) (*application, error) {
 		return nil, kubeclient.Classify(err, "read "+t.what())
 	}
 	return read(u)
+}
+
+func (c *conn) page(ctx context.Context, namespace string, opts metav1.ListOptions) (map[string]*application, metav1.ListMeta, error) {
+	list, err := c.client.Dynamic.Resource(applications).Namespace(namespace).List(ctx, opts)
+	if err != nil {
+		return nil, metav1.ListMeta{}, err
+	}
+	page := make(map[string]*application, len(list.Items))
+	for i := range list.Items {
+		a, err := read(&list.Items[i])
+		if err != nil {
+			return nil, metav1.ListMeta{}, err
+		}
+		page[a.Metadata.Name] = a
+	}
+	return page, metav1.ListMeta{Continue: list.GetContinue(), RemainingItemCount: list.GetRemainingItemCount()}, nil
 }
 
 // must reads the Application, which has to exist.
@@ -165,8 +188,11 @@ func isRefusedPatch(err error) bool { return errors.Is(err, kubeclient.ErrTestFa
 // again makes an error that is worth another try of a patch whose test failed
 // though what it was about is still the same: someone wrote beside it at the
 // same moment.
-func again(err error) error {
-	if isRefusedPatch(err) {
+func again(ctx context.Context, err error) error {
+	switch {
+	case isRefusedPatch(err) && driver.BatchOf(ctx).Many():
+		return fmt.Errorf("%w: %w: %w", action.ErrUnavailable, driver.ErrOutdated, err)
+	case isRefusedPatch(err):
 		return fmt.Errorf("%w: %w", action.ErrUnavailable, err)
 	}
 	return err

@@ -100,7 +100,7 @@ func (i *ignoring) Apply(ctx context.Context, from, to *Ignoring) error {
 			return fmt.Errorf("%s: %w", i.set.what(), err)
 		}
 	}
-	return again(i.set.write(ctx, patch))
+	return again(ctx, i.set.write(ctx, patch))
 }
 
 // list replaces the whole list, if it is as set has it: beside the entries of

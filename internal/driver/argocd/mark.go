@@ -51,7 +51,7 @@ func (p *pause) tidy(ctx context.Context, app *application, to *Paused) error {
 		return nil
 	}
 	_, err := p.write(ctx, app, patch)
-	return again(err)
+	return again(ctx, err)
 }
 
 // Fits tells whether the Application could carry the mark beside its own

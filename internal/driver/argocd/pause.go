@@ -77,6 +77,9 @@ func (p *pause) Apply(ctx context.Context, from, to *Paused) error {
 		return fmt.Errorf("%s: it does not exist, or did not when its state was recorded; see whether it was deleted or renamed on purpose: %w", p.what(), action.ErrDrift)
 	}
 	now := app.automated()
+	if driver.BatchOf(ctx).Many() && (sameJSON(now, to.Automated) || !sameJSON(now, from.Automated)) {
+		return p.Apply(driver.Alone(ctx), from, to) // who does not write has looked for itself
+	}
 	if sameJSON(now, to.Automated) {
 		return p.tidy(ctx, app, to)
 	}
@@ -103,7 +106,7 @@ func (p *pause) lost(ctx context.Context, from, to *Paused, refused error) error
 	if !isRefusedPatch(refused) {
 		return refused
 	}
-	app, err := p.get(ctx)
+	app, err := p.get(driver.Alone(ctx))
 	switch {
 	case err != nil:
 		return err
@@ -114,7 +117,7 @@ func (p *pause) lost(ctx context.Context, from, to *Paused, refused error) error
 	case !sameJSON(app.automated(), from.Automated):
 		return p.drifted(app, from, to)
 	default:
-		return again(refused)
+		return again(ctx, refused)
 	}
 }
 

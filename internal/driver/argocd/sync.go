@@ -36,7 +36,7 @@ func (r *refresh) Do(ctx context.Context, _ string) error {
 	patch := r.start(app)
 	kubeobject.Annotate(patch, app.Metadata.Annotations, refreshAnnotation, "normal")
 	_, err = r.write(ctx, app, patch)
-	return again(err)
+	return again(ctx, err)
 }
 
 // Requires lists the permissions to read and to patch the Application.
@@ -73,7 +73,7 @@ func (s *resync) Do(ctx context.Context, key string) error {
 	}
 	patch := s.start(app).Test("/operation", nil).Add("/operation", s.operation(app, how, key))
 	_, err = s.write(ctx, app, patch)
-	return again(err)
+	return again(ctx, err)
 }
 
 // operation is what automated sync would ask for, in noren's name.

@@ -61,14 +61,14 @@ func (g *groupCheck) Requires() []action.Permission {
 	}
 }
 
-// Check reads the cluster anew.
+// Check reads the cluster anew, once for all checks of a batch.
 func (g *groupCheck) Check(ctx context.Context) (action.Verdict, error) {
-	all, err := g.conn.read(ctx)
+	all, err := g.conn.lately(ctx)
 	if err != nil {
 		return action.Verdict{}, err
 	}
 	key := g.p.Namespace + "/" + g.p.Name
-	ing := find(all.ingresses, g.p.Namespace, g.p.Name)
+	ing := all.find(g.p.Namespace, g.p.Name)
 	if ing == nil {
 		return action.Verdict{Summary: "ingress " + key + " does not exist"}, nil
 	}
@@ -76,7 +76,7 @@ func (g *groupCheck) Check(ctx context.Context) (action.Verdict, error) {
 	if err != nil {
 		return action.Verdict{Summary: fmt.Sprintf("ingress %s: %v", key, err)}, nil
 	}
-	members := all.classes.Members(all.ingresses, group)
+	members := all.members(group)
 	lookup, err := g.conn.lookup(ctx, members)
 	if err != nil {
 		return action.Verdict{}, err
@@ -128,15 +128,6 @@ func (c *conn) troubles(ctx context.Context, r *reading) ([]string, error) {
 		}
 	}
 	return findings, nil
-}
-
-func find(all []*networkingv1.Ingress, namespace, name string) *networkingv1.Ingress {
-	for _, ing := range all {
-		if ing.Namespace == namespace && ing.Name == name && ing.DeletionTimestamp == nil {
-			return ing
-		}
-	}
-	return nil
 }
 
 // UnchangedParams are the Ingress that a plan was made from.

@@ -61,7 +61,7 @@ func surveyed(t *testing.T, members, strategy string) (*entrance, *driver.Survey
 	classes := lbc.Classes{ByName: map[string]lbc.Class{"alb": {Name: "alb", Controller: lbc.ControllerLBC}}}
 	all := parseIngresses(t, members)
 	e := &entrance{conn: newConn(nil, driver.Env{Name: "prod"}), namespace: "shop", name: "web", options: Options{Strategy: strategy}}
-	ing := find(all, "shop", "web")
+	ing := (&cluster{ingresses: all, classes: classes}).find("shop", "web")
 	group, err := classes.Group(ing)
 	must(t, err)
 	r := &reading{ing: ing, group: group, members: classes.Members(all, group), opts: lbc.Options{Classes: classes, Mark: markIn}}

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -22,15 +23,21 @@ type conn struct {
 	env     driver.Env
 	page    pageServer // of the environment
 	cluster kubeclient.Once[*cluster]
+	again   kubeclient.Lately[*cluster] // read anew for each batch
+	objects kubeclient.Objects[networkingv1.Ingress]
 	// ruleQuota is of listener rules per load balancer, 0 for the default.
 	ruleQuota int
 
 	mu       sync.Mutex
 	services map[string]*kubeclient.Once[map[string]lbc.Service] // by namespace
+	heard    map[string]*kubeclient.Lately[map[string]report]    // by namespace
 }
 
 func newConn(client *kubeclient.Client, env driver.Env) *conn {
-	return &conn{client: client, env: env, services: map[string]*kubeclient.Once[map[string]lbc.Service]{}}
+	c := &conn{client: client, env: env, services: map[string]*kubeclient.Once[map[string]lbc.Service]{},
+		heard: map[string]*kubeclient.Lately[map[string]report]{}}
+	c.objects.One, c.objects.Page = c.readIngress, c.pageOfIngresses
+	return c
 }
 
 // target names an object of this environment: "kube:prod/shop/ingress/web".
@@ -42,12 +49,38 @@ func (c *conn) target(namespace, kind, name string) string {
 type cluster struct {
 	ingresses []*networkingv1.Ingress
 	classes   lbc.Classes
+
+	once    sync.Once
+	byGroup map[lbc.Group][]*networkingv1.Ingress
+	byKey   map[string]*networkingv1.Ingress
 }
 
-// pageSize is how many objects a list asks for at a time.
-const pageSize = 500
+// index makes byGroup and byKey, of the Ingresses that are not being deleted.
+func (c *cluster) index() {
+	c.byGroup, c.byKey = c.classes.Groups(c.ingresses), map[string]*networkingv1.Ingress{}
+	for _, ing := range c.ingresses {
+		if ing.DeletionTimestamp == nil {
+			c.byKey[lbc.Key(ing)] = ing
+		}
+	}
+}
 
-// read reads the cluster anew; seen reads it once per session.
+// members are the Ingresses of a group, in the controller's order.
+func (c *cluster) members(g lbc.Group) []*networkingv1.Ingress {
+	c.once.Do(c.index)
+	return slices.Clip(c.byGroup[g]) // a caller may append
+}
+
+// find returns an Ingress that is not being deleted, nil if there is none.
+func (c *cluster) find(namespace, name string) *networkingv1.Ingress {
+	c.once.Do(c.index)
+	return c.byKey[namespace+"/"+name]
+}
+
+// read reads the cluster anew, lately so that the batch that asks finds it new
+// enough, seen once per session.
+func (c *conn) lately(ctx context.Context) (*cluster, error) { return c.again.Do(ctx, c.read) }
+
 func (c *conn) seen(ctx context.Context) (*cluster, error) {
 	return c.cluster.Do(func() (*cluster, error) { return c.read(ctx) })
 }
@@ -61,12 +94,12 @@ func (c *conn) read(ctx context.Context) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{ingresses, classes}, nil
+	return &cluster{ingresses: ingresses, classes: classes}, nil
 }
 
 func (c *conn) listIngresses(ctx context.Context) ([]*networkingv1.Ingress, error) {
 	var all []*networkingv1.Ingress
-	opts := metav1.ListOptions{Limit: pageSize}
+	opts := metav1.ListOptions{Limit: kubeclient.PageSize}
 	for {
 		list, err := c.client.Typed.NetworkingV1().Ingresses(metav1.NamespaceAll).List(ctx, opts)
 		if err != nil {
@@ -196,8 +229,33 @@ func (c *conn) lookup(ctx context.Context, members []*networkingv1.Ingress) (fun
 	}, nil
 }
 
-// getIngress reads an Ingress, nil if it does not exist.
+// getIngress reads an Ingress, nil if it does not exist; in a batch, of a list.
 func (c *conn) getIngress(ctx context.Context, namespace, name string) (*networkingv1.Ingress, error) {
+	return c.objects.Get(ctx, namespace, name)
+}
+
+func (c *conn) pageOfIngresses(ctx context.Context, namespace string, opts metav1.ListOptions) (map[string]*networkingv1.Ingress, metav1.ListMeta, error) {
+	list, err := c.client.Typed.NetworkingV1().Ingresses(namespace).List(ctx, opts)
+	if err != nil {
+		return nil, metav1.ListMeta{}, err
+	}
+	page := make(map[string]*networkingv1.Ingress, len(list.Items))
+	for i := range list.Items {
+		page[list.Items[i].Name] = lean(&list.Items[i])
+	}
+	return page, list.ListMeta, nil
+}
+
+// lean leaves out what the API server keeps of who owns which field, which is
+// most of many objects, and keeps who wrote when.
+func lean(ing *networkingv1.Ingress) *networkingv1.Ingress {
+	for i := range ing.ManagedFields {
+		ing.ManagedFields[i].FieldsV1 = nil
+	}
+	return ing
+}
+
+func (c *conn) readIngress(ctx context.Context, namespace, name string) (*networkingv1.Ingress, error) {
 	ing, err := c.client.Typed.NetworkingV1().Ingresses(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil

@@ -94,7 +94,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	ing := find(all.ingresses, e.namespace, e.name)
+	ing := all.find(e.namespace, e.name)
 	if ing == nil {
 		return nil, e.missing(all.ingresses)
 	}
@@ -105,7 +105,7 @@ func (e *entrance) Survey(ctx context.Context) (*driver.Survey, error) {
 	if err != nil {
 		return nil, e.unmanaged(ing, all.classes, err)
 	}
-	r := &reading{ing: ing, group: group, members: all.classes.Members(all.ingresses, group)}
+	r := &reading{ing: ing, group: group, members: all.members(group)}
 	lookup, err := e.conn.lookup(ctx, r.members)
 	if err != nil {
 		return nil, err

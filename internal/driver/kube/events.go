@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
@@ -61,6 +62,9 @@ func spokesmen(own string, members []string) []string {
 // every member of the group. Source: controllers/ingress/group_controller.go
 // recordIngressGroupEvent, pkg/k8s/events.go.
 func (c *conn) reports(ctx context.Context, keys []string) (reports, error) {
+	if driver.BatchOf(ctx).Many() {
+		return c.reportsOfMany(ctx, keys)
+	}
 	byKey := map[string]*report{}
 	type query struct{ namespace, fields string }
 	var queries []query
@@ -101,6 +105,55 @@ func (c *conn) reports(ctx context.Context, keys []string) (reports, error) {
 	}
 	slices.SortFunc(out, func(a, b report) int { return cmp.Compare(a.ingress, b.ingress) })
 	return out, nil
+}
+
+// reportsOfMany is reports for one of many: the events of a namespace are read
+// once for all.
+func (c *conn) reportsOfMany(ctx context.Context, keys []string) (reports, error) {
+	var out reports
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
+		namespace, _, err := kubeobject.SplitKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("ingress %q: %w", key, err)
+		}
+		c.mu.Lock()
+		lately := c.heard[namespace]
+		if lately == nil {
+			lately = &kubeclient.Lately[map[string]report]{}
+			c.heard[namespace] = lately
+		}
+		c.mu.Unlock()
+		all, err := lately.Do(ctx, func(ctx context.Context) (map[string]report, error) { return c.reportsIn(ctx, namespace) })
+		if err != nil {
+			return nil, err
+		}
+		r := all[key]
+		r.ingress = key
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// reportsIn are the reports of all Ingresses of a namespace that have events.
+func (c *conn) reportsIn(ctx context.Context, namespace string) (map[string]report, error) {
+	all := map[string]report{}
+	opts := metav1.ListOptions{FieldSelector: "involvedObject.kind=Ingress", Limit: kubeclient.PageSize}
+	for {
+		list, err := c.client.Typed.CoreV1().Events(namespace).List(ctx, opts)
+		if err != nil {
+			return nil, kubeclient.Classify(err, "list the events of namespace "+namespace)
+		}
+		for i := range list.Items {
+			e := &list.Items[i]
+			key := e.InvolvedObject.Namespace + "/" + e.InvolvedObject.Name
+			r := all[key]
+			r.add(e)
+			all[key] = r
+		}
+		if opts.Continue = list.Continue; opts.Continue == "" {
+			return all, nil
+		}
+	}
 }
 
 func indices[T any](of []T) []int {

@@ -35,7 +35,7 @@ func (c *conn) markFits(ctx context.Context, what, namespace, name string, m act
 	if err != nil {
 		return err
 	}
-	ing := find(all.ingresses, namespace, name)
+	ing := all.find(namespace, name)
 	if ing == nil {
 		return nil
 	}

@@ -117,6 +117,8 @@ func (o *overlay) Apply(ctx context.Context, from, to *Overlay) error {
 		now = o.stateOf(ing)
 	}
 	switch {
+	case driver.BatchOf(ctx).Many() && (kubeobject.Same(now, to) || !kubeobject.Same(now, from)):
+		return o.Apply(driver.Alone(ctx), from, to) // who does not write has looked for itself
 	case kubeobject.Same(now, to):
 		return nil
 	case !kubeobject.Same(now, from):

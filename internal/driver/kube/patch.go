@@ -146,7 +146,10 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	if ing != nil {
 		now = c.stateOf(ing)
 	}
+	many := driver.BatchOf(ctx).Many()
 	switch {
+	case many && (kubeobject.Same(now, to) || !kubeobject.Same(now, from)):
+		return c.Apply(driver.Alone(ctx), from, to) // who does not write has looked for itself
 	case kubeobject.Same(now, to):
 		return c.tidy(ctx, ing, to)
 	case now == nil || !kubeobject.Same(now, from):
@@ -154,7 +157,7 @@ func (c *patch) Apply(ctx context.Context, from, to *Patched) error {
 	case to == nil:
 		return fmt.Errorf("%s: noren does not delete it; its receipt is not one of this action", c.name())
 	}
-	body, err := c.operations(ing, to)
+	body, err := c.operations(ing, to, many)
 	if err != nil {
 		return err
 	}
@@ -192,17 +195,24 @@ func (c *conn) patchIngress(ctx context.Context, namespace, name string, body []
 	_, err := c.client.Typed.NetworkingV1().Ingresses(namespace).
 		Patch(ctx, name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: kubeclient.FieldManager})
 	err = kubeclient.Classify(err, "patch ingress "+namespace+"/"+name)
-	if errors.Is(err, kubeclient.ErrTestFailed) {
+	switch {
+	case errors.Is(err, kubeclient.ErrTestFailed) && driver.BatchOf(ctx).Many():
+		return fmt.Errorf("%w: %w: %w", action.ErrUnavailable, driver.ErrOutdated, err)
+	case errors.Is(err, kubeclient.ErrTestFailed):
 		return fmt.Errorf("%w: %w", action.ErrUnavailable, err)
 	}
 	return err
 }
 
 // operations is the JSON Patch that brings the object, as it was just read, to
-// a state. Every operation is behind a test of what it changes.
-func (c *patch) operations(ing *networkingv1.Ingress, to *Patched) ([]byte, error) {
+// a state. Every operation is behind a test of what it changes. What was read a
+// while ago, in a list for many, has to be the same object in every part.
+func (c *patch) operations(ing *networkingv1.Ingress, to *Patched, exactly bool) ([]byte, error) {
 	p := &kubeclient.Patch{}
 	p.Test("/metadata/uid", ing.UID)
+	if exactly {
+		p.Test("/metadata/resourceVersion", ing.ResourceVersion)
+	}
 	annotations, err := c.annotationsOf(to)
 	if err != nil {
 		return nil, err

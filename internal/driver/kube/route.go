@@ -207,6 +207,7 @@ func alike(now, state *Routed) bool {
 }
 
 func (c *route) Apply(ctx context.Context, from, to *Routed) error {
+	ctx = driver.Alone(ctx)
 	ing, err := c.conn.getIngress(ctx, c.p.Namespace, c.p.Name)
 	if err != nil {
 		return err

@@ -135,6 +135,23 @@ func (c Classes) Members(all []*networkingv1.Ingress, g Group) []*networkingv1.I
 	return sorted(members)
 }
 
+// Groups are all groups with their members, each as Members returns them.
+func (c Classes) Groups(all []*networkingv1.Ingress) map[Group][]*networkingv1.Ingress {
+	groups := map[Group][]*networkingv1.Ingress{}
+	for _, ing := range all {
+		if ing.DeletionTimestamp != nil {
+			continue
+		}
+		if g, err := c.Group(ing); err == nil {
+			groups[g] = append(groups[g], ing)
+		}
+	}
+	for g := range groups {
+		groups[g] = sorted(groups[g])
+	}
+	return groups
+}
+
 // Order returns the group.order of an Ingress, 0 by default.
 func Order(ing *networkingv1.Ingress) (int, error) {
 	raw, ok := ing.Annotations[GroupOrder]
