@@ -2,17 +2,10 @@ package rehearsal
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -21,12 +14,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/edgehttp"
+	"github.com/noren-dev/noren/internal/localca"
 	"github.com/noren-dev/noren/internal/pageserver/pageapi"
 )
 
@@ -50,12 +43,12 @@ type port struct {
 
 // openFrontDoor listens for every URL.
 func openFrontDoor(ctx context.Context, dir string, urls []string, now time.Time) (*frontDoor, error) {
-	authority, err := newAuthority(now)
+	authority, err := localca.New(now)
 	if err != nil {
 		return nil, err
 	}
 	f := &frontDoor{Resolve: map[string]string{}, CA: filepath.Join(dir, "front-door.pem")}
-	if err := os.WriteFile(f.CA, authority.pem, 0o600); err != nil {
+	if err := os.WriteFile(f.CA, authority.PEM, 0o600); err != nil {
 		return nil, err
 	}
 	addresses := map[port]string{}
@@ -65,7 +58,7 @@ func openFrontDoor(ctx context.Context, dir string, urls []string, now time.Time
 			continue // the check that asks it says what is wrong
 		}
 		if ip := net.ParseIP(u.Hostname()); ip != nil {
-			authority.ips = append(authority.ips, ip) // TLS names no host then
+			authority.Addresses = append(authority.Addresses, ip) // TLS names no host then
 		}
 		p := port{u.Scheme, portOf(u)}
 		if addresses[p] == "" {
@@ -78,14 +71,14 @@ func openFrontDoor(ctx context.Context, dir string, urls []string, now time.Time
 	return f, nil
 }
 
-func (f *frontDoor) listen(ctx context.Context, p port, a *authority) (string, error) {
+func (f *frontDoor) listen(ctx context.Context, p port, a *localca.Authority) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("front door of the rehearsal: %w", err)
 	}
 	address := l.Addr().String()
 	if p.scheme == "https" {
-		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.certificate, NextProtos: []string{"http/1.1"}})
+		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.Certificate, NextProtos: []string{"http/1.1"}})
 	}
 	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, p) })}
 	f.servers = append(f.servers, s)
@@ -150,57 +143,4 @@ func (f *frontDoor) servePage(w http.ResponseWriter, r *http.Request, host, back
 	}
 	w.Header().Set(pageapi.ServerHeader, pageapi.ServerName)
 	edgehttp.AnswerClosed(w, r, page.Response)
-}
-
-// An authority vouches for the front door to the probes of one rehearsal. Its
-// key is never written down.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pem  []byte
-	ips  []net.IP // hosts that are addresses
-
-	mu     sync.Mutex
-	issued map[string]*tls.Certificate
-}
-
-// certificateLife is longer than any rehearsal.
-const certificateLife = 24 * time.Hour
-
-func newAuthority(now time.Time) (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the rehearsal: %w", err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "noren rehearsal"}, NotBefore: now.Add(-certificateLife),
-		NotAfter: now.Add(certificateLife), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the rehearsal: %w", err)
-	}
-	cert, err := x509.ParseCertificate(raw)
-	return &authority{key: key, cert: cert, pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), issued: map[string]*tls.Certificate{}}, err
-}
-
-// certificate makes one for whatever host is asked for.
-func (a *authority) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c := a.issued[hello.ServerName]; c != nil {
-		return c, nil
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(int64(len(a.issued)) + 2), Subject: pkix.Name{CommonName: "noren rehearsal"},
-		NotBefore: a.cert.NotBefore, NotAfter: a.cert.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	if hello.ServerName != "" {
-		template.DNSNames = []string{hello.ServerName}
-	} else {
-		template.IPAddresses = a.ips
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, a.cert, a.key.Public(), a.key)
-	if err != nil {
-		return nil, err
-	}
-	c := &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: a.key}
-	a.issued[hello.ServerName] = c
-	return c, nil
 }

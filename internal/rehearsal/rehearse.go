@@ -197,7 +197,7 @@ func (r *copied) say(text string) {
 
 // act executes a plan to its end.
 func (r *copied) act(ctx context.Context, p *plan.Plan) (act, error) {
-	begun, err := r.control.Start(ctx, p)
+	begun, err := r.control.StartConfirmed(ctx, p, run.Confirmation{How: run.Rehearsed})
 	if err != nil {
 		return act{}, err
 	}

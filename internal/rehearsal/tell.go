@@ -76,13 +76,20 @@ func lasting(r *run.Run) []report.Stuck {
 		for _, s := range stage.Steps {
 			switch {
 			case s.Kind == action.KindEffect:
-				all = append(all, report.Stuck{Run: r.ID, Target: s.Target, Why: s.Title + ": done, it has no undo"})
-			case stage.Name == plan.StageRest && s.Kind == action.KindChange && !s.From.Equal(s.To):
-				all = append(all, report.Stuck{Run: r.ID, Target: s.Target, Why: "what runs in it ends; opening starts new ones, and brings back none of their work"})
+				what := strings.TrimSuffix(strings.TrimSuffix(s.Title, s.Target), ": ")
+				all = append(all, report.Stuck{Run: r.ID, Target: s.Target, Why: what + " (what that sets off has no undo)"})
+			case stage.Name == plan.StageRest && isWorkload(r.Plan, s.Target) && !s.From.Equal(s.To):
+				all = append(all, report.Stuck{Run: r.ID, Target: s.Target, Why: "what runs in it ends, and what falls due meanwhile does not begin; opening makes up for neither"})
 			}
 		}
 	}
 	return all
+}
+
+func isWorkload(p *plan.Plan, target string) bool {
+	return slices.ContainsFunc(p.Services, func(s plan.Service) bool {
+		return slices.ContainsFunc(s.Workloads, func(w plan.Workload) bool { return w.Target == target })
+	})
 }
 
 // failure is where an act failed, nil if it did not.
@@ -171,7 +178,8 @@ func ofRun(k plan.Kind, name string) string { return string(k) + " " + name }
 
 // A figure is how long something usually takes, as published.
 type figure struct {
-	prefix string // of the action's name
+	kind   plan.Kind // "" for any
+	prefix string    // of the action's name
 	about  time.Duration
 	text   string
 }
@@ -180,16 +188,16 @@ type figure struct {
 func figures() []figure {
 	const alb = "a rule of an AWS load balancer: a few seconds where its controller is well; 10 to 20 minutes were reported while it backs off from errors (https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1414, …/3326)"
 	return []figure{
-		{"kube/ingress.overlay", 5 * time.Second, alb},
-		{"kube/ingress.patch", 5 * time.Second, alb},
-		{"kube/workload.scale", 30 * time.Second, "a pod has 30 seconds to end unless it says otherwise (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination); how long yours need to start is not known"},
-		{"argocd/app.sett", 5 * time.Second, "Argo CD waits 5 seconds between attempts to heal (https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/); its comparison comes on top"},
+		{"", "kube/ingress.overlay", 5 * time.Second, alb},
+		{"", "kube/ingress.patch", 5 * time.Second, alb},
+		{plan.Close, "kube/workload.scale", 30 * time.Second, "a pod has 30 seconds to end unless it says otherwise (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination)"},
+		{"", "argocd/app.settled", 5 * time.Second, "Argo CD waits 5 seconds between attempts to heal (https://argo-cd.readthedocs.io/en/stable/user-guide/auto_sync/); its comparison comes on top"},
 	}
 }
 
 // instant are parts of action names that only read or write one object, which
 // the rehearsal itself has measured well enough.
-var instant = []string{".unchanged", ".idle", ".healthy", ".pause", ".refresh", ".sync", "kube/page", "kube/backend"}
+var instant = []string{".unchanged", ".idle", ".healthy", ".pause", ".refresh", ".sync", ".pin", "kube/page", "kube/backend"}
 
 // expected is how long a plan should take for real: the longest way through each
 // stage, by the median of what such steps took before.
@@ -212,7 +220,7 @@ func (p past) step(e *report.Expected, k plan.Kind, s plan.Step) time.Duration {
 		return took[len(took)/2]
 	}
 	for _, f := range figures() {
-		if strings.HasPrefix(s.Action, f.prefix) {
+		if strings.HasPrefix(s.Action, f.prefix) && (f.kind == "" || f.kind == k) {
 			add(&e.Basis, f.text)
 			return f.about
 		}

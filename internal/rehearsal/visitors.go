@@ -199,6 +199,9 @@ func (w *watch) look(phase report.Phase, when time.Time, write string, doors []c
 	for i, v := range w.visitors {
 		now, was := sees(doors, v.request), w.now[i]
 		row := w.rows[i].Sees
+		if len(row[phase]) == 0 && was != "" && (phase == report.Closing || phase == report.Opening) {
+			row[phase] = []string{was} // from which it turns, or not
+		}
 		if n := len(row[phase]); n == 0 || row[phase][n-1] != now {
 			row[phase] = append(row[phase], now)
 		}

@@ -70,7 +70,7 @@ type object = map[string]any
 // A Write is one write that a copy has taken.
 type Write struct {
 	At time.Time
-	// By is the field manager of the one who wrote, or a stand-in's name.
+	// By is [kubeclient.FieldManager], or a stand-in's name.
 	By     string
 	Verb   string // "create", "patch", "update", "delete"
 	Object string // "ingresses.networking.k8s.io shop/web"

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +22,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/noren-dev/noren/internal/kubeclient"
+	"github.com/noren-dev/noren/internal/localca"
 )
 
 // ContextName is the context of the kubeconfigs that lead to copies.
@@ -34,24 +37,33 @@ type Server struct {
 	dir      string
 	now      func() time.Time
 	token    string
+	ca       *localca.Authority
 	listener net.Listener
 	server   *http.Server
 
-	mu     sync.Mutex
-	copies []*Copy
-	of     map[kubeclient.Config]int
+	mu      sync.Mutex
+	copies  []*Copy
+	of      map[kubeclient.Config]int
+	written map[string]bool // kubeconfigs
 }
 
 // Start serves until Close. Kubeconfigs are written into dir, which nobody else
 // should be able to read.
 func Start(ctx context.Context, dir string, now func() time.Time) (*Server, error) {
+	ca, err := localca.New(now())
+	if err != nil {
+		return nil, fmt.Errorf("copy of the cluster: %w", err)
+	}
+	ca.Addresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("copy of the cluster: %w", err)
 	}
-	s := &Server{dir: dir, now: now, token: rand.Text(), listener: l, of: map[kubeclient.Config]int{}}
+	s := &Server{dir: dir, now: now, token: rand.Text(), ca: ca, listener: l, of: map[kubeclient.Config]int{}, written: map[string]bool{}}
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: readHeaderTimeout}
-	go func() { _ = s.server.Serve(l) }() // its end is Close
+	// client-go sends a token over TLS alone.
+	secure := tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: ca.Certificate, NextProtos: []string{"http/1.1"}})
+	go func() { _ = s.server.Serve(secure) }() // its end is Close
 	return s, nil
 }
 
@@ -103,9 +115,16 @@ func (s *Server) KubeconfigAt(n, moment int) (path string, err error) {
 	return s.kubeconfig(fmt.Sprintf("copy-%d-%d", n, moment), fmt.Sprintf("/copies/%d/at/%d", n, moment))
 }
 
+// kubeconfig writes a file once: drivers may be reading it.
 func (s *Server) kubeconfig(name, below string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := filepath.Join(s.dir, name+".kubeconfig")
+	if s.written[path] {
+		return path, nil
+	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters[ContextName] = &clientcmdapi.Cluster{Server: "http://" + s.listener.Addr().String() + below}
+	config.Clusters[ContextName] = &clientcmdapi.Cluster{Server: "https://" + s.listener.Addr().String() + below, CertificateAuthorityData: s.ca.PEM}
 	config.AuthInfos[ContextName] = &clientcmdapi.AuthInfo{Token: s.token}
 	config.Contexts[ContextName] = &clientcmdapi.Context{Cluster: ContextName, AuthInfo: ContextName}
 	config.CurrentContext = ContextName
@@ -113,8 +132,11 @@ func (s *Server) kubeconfig(name, below string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("kubeconfig of the copy: %w", err)
 	}
-	path := filepath.Join(s.dir, name+".kubeconfig")
-	return path, os.WriteFile(path, raw, 0o600)
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		return "", fmt.Errorf("kubeconfig of the copy: %w", err)
+	}
+	s.written[path] = true
+	return path, nil
 }
 
 // serve finds the copy and the moment that a request is for.
@@ -294,7 +316,14 @@ func isReview(k kind) bool {
 // no permissions. noren check --live asks the real server.
 func reviewed(w http.ResponseWriter, r *http.Request) {
 	var review object
-	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		body, err = plain(body)
+	}
+	if err == nil {
+		review, err = decode(body)
+	}
+	if err != nil {
 		refuse(w, http.StatusBadRequest, "BadRequest", err.Error())
 		return
 	}

@@ -1,7 +1,7 @@
 package kubecopy
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/noren-dev/noren/internal/kubeclient"
 )
 
 // selection makes a test of the selectors of a list.
@@ -71,6 +73,12 @@ func (c *Copy) serveWrite(w http.ResponseWriter, r *http.Request, k key) {
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", err.Error())
 		return
 	}
+	if r.Method != http.MethodPatch && len(body) > 0 {
+		if body, err = plain(body); err != nil {
+			refuse(w, http.StatusBadRequest, "BadRequest", err.Error())
+			return
+		}
+	}
 	if r.Method == http.MethodPost {
 		if k.name, err = nameIn(body); err != nil {
 			refuse(w, http.StatusBadRequest, "BadRequest", err.Error())
@@ -98,6 +106,33 @@ func (c *Copy) serveWrite(w http.ResponseWriter, r *http.Request, k key) {
 	}
 }
 
+// protobufMark is what bodies in the protobuf of Kubernetes begin with, in which
+// client-go writes built-in kinds.
+// Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
+const protobufMark = "k8s\x00"
+
+// plain is the body of a request as JSON.
+func plain(body []byte) ([]byte, error) {
+	if !bytes.HasPrefix(body, []byte(protobufMark)) {
+		return body, nil
+	}
+	typed, kind, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	typed.GetObjectKind().SetGroupVersionKind(*kind)
+	o, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	if err != nil {
+		return nil, err
+	}
+	// Go types write what was not sent.
+	if meta, ok := o["metadata"].(object); ok && meta["creationTimestamp"] == nil {
+		delete(meta, "creationTimestamp")
+	}
+	delete(o, "status")
+	return json.Marshal(o)
+}
+
 func nameIn(body []byte) (string, error) {
 	var o struct {
 		Metadata struct{ Name string }
@@ -119,7 +154,7 @@ func (c *Copy) write(r *http.Request, k key, body []byte) (code int, after objec
 		return 0, nil, bad("the rehearsal's copy holds %s in version %s and cannot take a write in %s", k.kind, other, k.kind.version)
 	}
 	before := c.objects[k]
-	by := cmp.Or(r.URL.Query().Get("fieldManager"), ContextName)
+	by := kubeclient.FieldManager // nobody else has the token
 	verb, code := "update", http.StatusOK
 	switch {
 	case r.Method == http.MethodPost && before != nil:
