@@ -50,9 +50,7 @@ func (l *Live) Observe(ctx context.Context, e run.Event, r *run.Run) {
 		a = &l.opening
 	}
 	a.plan, a.run = r.Plan, r
-	if e.Type == run.RunUndoing && a.broke == nil {
-		a.broke = r.Changed()
-	}
+	a.event(e, r)
 	if l.watch == nil {
 		l.begin(r, e)
 	}

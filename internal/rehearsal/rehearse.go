@@ -65,6 +65,8 @@ type act struct {
 	failed error // before there was a run
 	// broke is what had been written when the run began to be taken back.
 	broke []plan.Step
+	// ended is when each step was done or failed, before anything was taken back.
+	ended map[string]time.Time
 	// writes is how many writes each copy has taken by its end.
 	writes []int
 }
@@ -203,14 +205,29 @@ func (r *copied) act(ctx context.Context, p *plan.Plan) (act, error) {
 	}
 	a := act{plan: p}
 	a.run, err = r.control.Follow(ctx, begun.ID, func(e run.Event, now *run.Run) {
-		if e.Type == run.RunUndoing && a.broke == nil {
-			a.broke = now.Changed()
-		}
+		a.event(e, now)
 	})
 	for _, c := range r.copies.Copies() {
 		a.writes = append(a.writes, len(c.Writes()))
 	}
 	return a, err
+}
+
+// event takes note of an event of the act's run, with the run after it.
+func (a *act) event(e run.Event, now *run.Run) {
+	switch e.Type {
+	case run.RunUndoing:
+		if a.broke == nil {
+			a.broke = now.Changed()
+		}
+	case run.StepDone, run.StepFailed:
+		if a.ended == nil {
+			a.ended = map[string]time.Time{}
+		}
+		if _, again := a.ended[e.Step]; !again {
+			a.ended[e.Step] = e.At
+		}
+	}
 }
 
 // report tells how it went.

@@ -25,7 +25,7 @@ func tell(ctx context.Context, out *report.Rehearsal, closing, opening act, real
 	out.Steps, out.CannotUndo, out.Expected, out.Notes = []report.RehearsedStep{}, []report.Stuck{}, []report.Expected{}, []report.Fact{}
 	for doing, a := range acts(closing, opening) {
 		if a.run != nil {
-			out.Steps = append(out.Steps, steps(doing, a.run)...)
+			out.Steps = append(out.Steps, steps(doing, a)...)
 			out.CannotUndo = append(out.CannotUndo, lasting(a.run)...)
 			out.Expected = append(out.Expected, past.expected(doing, a.run.Plan))
 		}
@@ -53,14 +53,14 @@ func acts(closing, opening act) func(func(string, act) bool) {
 	}
 }
 
-func steps(doing string, r *run.Run) []report.RehearsedStep {
+func steps(doing string, a act) []report.RehearsedStep {
 	var all []report.RehearsedStep
-	for _, stage := range r.Plan.Stages {
+	for _, stage := range a.run.Plan.Stages {
 		for _, s := range stage.Steps {
-			st := r.Steps[s.ID]
+			st := a.run.Steps[s.ID]
 			one := report.RehearsedStep{Doing: doing, Stage: string(stage.Name), Title: s.Title, Change: s.Description.Line, Status: string(st.Status)}
-			if !st.Started.IsZero() && !st.Ended.IsZero() {
-				one.Took = st.Ended.Sub(st.Started)
+			if end, ended := a.ended[s.ID]; ended && !st.Started.IsZero() {
+				one.Took = end.Sub(st.Started)
 				one.Seconds = one.Took.Seconds()
 			}
 			all = append(all, one)
@@ -134,7 +134,11 @@ func undo(doing string, a act) string {
 		if doing == "opening" {
 			back = "all was closed again as it had been"
 		}
-		return fmt.Sprintf("Taking back the %d changes went through, and %s.", len(a.broke), back)
+		what := "the one change"
+		if len(a.broke) > 1 {
+			what = fmt.Sprintf("the %d changes", len(a.broke))
+		}
+		return fmt.Sprintf("Taking back %s went through, and %s.", what, back)
 	default:
 		return fmt.Sprintf("Taking back did not go through: the run ended %s.", a.run.Status)
 	}

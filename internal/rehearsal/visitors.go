@@ -162,7 +162,7 @@ func sees(doors []control.Door, r edge.Request) string {
 	}
 	switch a := d.Action; {
 	case !found:
-		return "no door of these"
+		return "not through these doors"
 	case isPage(d) && a.Response != nil:
 		return fmt.Sprintf("%spage %d", login, a.Response.Status)
 	case isPage(d):

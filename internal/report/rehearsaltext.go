@@ -32,11 +32,11 @@ func (e Expected) HowLong() string {
 	}
 	switch {
 	case e.Measured == 1:
-		text += ", by 1 earlier run"
+		text += ", by 1 recorded run"
 	case e.Measured > 1:
-		text += fmt.Sprintf(", by %d earlier runs", e.Measured)
+		text += fmt.Sprintf(", by %d recorded runs", e.Measured)
 	case len(e.Basis) > 0:
-		text += ", by published figures; no earlier run is recorded"
+		text += ", by published figures; no run is recorded"
 	}
 	if n := len(e.Unknown); n > 0 {
 		text += fmt.Sprintf("; and what %d of the steps take, of which nothing is known", n)

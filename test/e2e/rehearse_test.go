@@ -72,7 +72,7 @@ func TestRehearseOnCopy(t *testing.T) {
 	s := newShop(t, func(o *shopOptions) { o.working, o.kubeconfig = true, kubeconfig })
 	s.rehearse(t, "shop", "solo", "--out", "told.json").must(t, 0).says(t,
 		"on a copy", "were byte for byte as before", "rehearsal: opening the copy", "Pause automated sync of argocd:prod/"+s.ns+"/application/solo",
-		"Bring to rest kube:prod/"+s.ns+"/deployment/worker", "Cannot be undone", "no earlier run is recorded", "admission webhooks")
+		"Bring to rest kube:prod/"+s.ns+"/deployment/worker", "Cannot be undone", "no run is recorded", "admission webhooks")
 	if len(others) > 0 {
 		t.Errorf("the real API server was asked for more than to be read: %v", others)
 	}
@@ -172,7 +172,7 @@ func TestRehearseForReal(t *testing.T) {
 	s.same(t, before)
 	s.noren(t, state, "history").must(t, 0).says(t, "close shop in prod", "open shop in prod")
 	// What was measured there is what a rehearsal on a copy expects then.
-	s.noren(t, state, "rehearse", "shop", "--env", "prod", "--copy").must(t, 0).says(t, "by 1 earlier run")
+	s.noren(t, state, "rehearse", "shop", "--env", "prod", "--copy").must(t, 0).says(t, "by 1 recorded run")
 	s.noren(t, state, "close", "shop", "--env", "prod", "--confirm", "prod").must(t, 0)
 	s.noren(t, state, "rehearse", "shop", "--env", "prod", "--confirm", "prod").must(t, 12).says(t, "closed already")
 	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)

@@ -186,7 +186,12 @@ func (c *Copy) write(r *http.Request, k key, body []byte) (code int, after objec
 		}
 		return 0, nil, bad("%v", err)
 	}
-	if err := c.admit(k, before, after, r.URL.Query().Get("fieldValidation")); err != nil {
+	if r.URL.Query().Get("fieldValidation") == metav1.FieldValidationStrict {
+		if err := strict(after, verb); err != nil {
+			return 0, nil, err
+		}
+	}
+	if err := c.admit(k, before, after); err != nil {
 		return 0, nil, err
 	}
 	if before != nil && same(before, after) {
@@ -244,12 +249,7 @@ func patched(before object, patch []byte, how types.PatchType) (object, error) {
 }
 
 // admit checks what is to be stored and fills in what the server does.
-func (c *Copy) admit(k key, before, after object, validation string) error {
-	if validation == metav1.FieldValidationStrict {
-		if err := strict(after); err != nil {
-			return err
-		}
-	}
+func (c *Copy) admit(k key, before, after object) error {
 	if k.namespace != "" {
 		set(after, k.namespace, "metadata", "namespace")
 	}
@@ -289,14 +289,18 @@ func isEmpty(v any) bool {
 	return false
 }
 
-// strict refuses fields that a kind known to client-go does not have.
-func strict(o object) error {
+// strict refuses fields that a kind known to client-go does not have. To a patch
+// the server says so by the same code as to one that does not apply.
+func strict(o object, verb string) error {
 	gvk := schema.FromAPIVersionAndKind(text(o, "apiVersion"), text(o, "kind"))
 	typed, err := scheme.Scheme.New(gvk)
 	if err != nil {
 		return nil // a custom resource, whose schema only the real server checks
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o, typed, true); err != nil {
+		if verb == "patch" {
+			return &refusal{http.StatusUnprocessableEntity, "Invalid", fmt.Sprintf("strict decoding error: %v", err)}
+		}
 		return bad("strict decoding error: %v", err)
 	}
 	return nil
