@@ -33,7 +33,13 @@ func tell(ctx context.Context, out *report.Rehearsal, closing, opening act, real
 			out.Failure = failure(doing, a)
 		}
 	}
+	out.AtRest = []string{}
 	if closing.run != nil {
+		for _, s := range closing.run.Plan.Services {
+			for _, w := range s.Workloads {
+				out.AtRest = append(out.AtRest, w.Target)
+			}
+		}
 		for _, n := range closing.run.Plan.Notes {
 			if n.Warn {
 				out.Notes = append(out.Notes, report.Fact{Name: strings.Join(n.Targets, ", "), Value: n.Text})

@@ -37,6 +37,9 @@ type Rehearsal struct {
 	// made them see.
 	Visitors []Visitor `json:"visitors"`
 	Seen     []Turn    `json:"seen"`
+	// AtRest are the workloads that rest while closed: whoever gets to a service
+	// then meets it without them.
+	AtRest []string `json:"atRest"`
 	// CannotUndo is what has no undo by its nature.
 	CannotUndo []Stuck `json:"cannotUndo"`
 	// Objects is how many objects of the copy were written to, Different are

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Title names the rehearsal.
@@ -26,9 +27,12 @@ func (v Visitor) Met(p Phase) string {
 
 // HowLong says in a sentence how long the real thing should take.
 func (e Expected) HowLong() string {
-	text := e.Doing + ": about " + Spell(e.About)
-	if e.About == 0 {
+	text := e.Doing + ": about " + Roughly(e.About)
+	switch {
+	case e.About == 0:
 		text = e.Doing + ": not known"
+	case e.About < time.Second:
+		text = e.Doing + ": less than a second"
 	}
 	switch {
 	case e.Measured == 1:
@@ -45,6 +49,14 @@ func (e Expected) HowLong() string {
 		}
 	}
 	return text
+}
+
+// Resting says what rests while closed, "" if nothing does.
+func (r *Rehearsal) Resting() string {
+	if len(r.AtRest) == 0 {
+		return ""
+	}
+	return "While closed, these rest, and who gets to the service meets it without them: " + strings.Join(r.AtRest, ", ") + "."
 }
 
 // bases are the published figures that the expectations rest on, each once.
@@ -126,6 +138,9 @@ func (r *Rehearsal) table(m *markdown) {
 			m.f(" %s |", md(v.Met(p)))
 		}
 		m.f("\n")
+	}
+	if len(r.AtRest) > 0 {
+		m.f("\n%s\n", md(r.Resting()))
 	}
 	for i, t := range r.Seen {
 		if i == 0 {
@@ -214,6 +229,7 @@ const rehearsalPage = `<!doctype html>
 <tbody>
 {{$phases := .Phases}}{{range .Visitors}}{{$v := .}}<tr><td>{{.Service}}</td><td>{{.Who}}</td><td>{{.Request}}</td>{{range $phases}}<td>{{$v.Met .}}</td>{{end}}</tr>
 {{end}}</tbody></table></div>
+{{with .Resting}}<p>{{.}}</p>{{end}}
 {{if .Seen}}<ul>
 {{range .Seen}}<li>after {{.Write}}: {{.Visitor}} sees <b>{{.To}}</b>, no longer {{.From}}</li>
 {{end}}</ul>{{end}}

@@ -18,6 +18,9 @@ func (h Human) Rehearsal(r *report.Rehearsal) {
 	h.whereItFailed(r)
 	h.print("\n%s\n", bold("Who sees what"))
 	h.whoSaw(r.Visitors)
+	if rest := r.Resting(); rest != "" {
+		h.print("  %s\n", rest)
+	}
 	h.print("\n%s\n", bold("Steps"))
 	h.rehearsedSteps(r.Steps)
 	if len(r.CannotUndo) > 0 {
