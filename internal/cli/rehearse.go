@@ -21,10 +21,9 @@ import (
 )
 
 func (a *app) rehearseCommand() *cobra.Command {
-	var flags closeFlags
-	var confirm confirmFlags
-	var onCopy, force bool
-	var out string
+	var r rehearsing
+	r.app = a
+	flags := &r.flags
 	c := &cobra.Command{
 		Use:   "rehearse [SERVICE…] --env ENVIRONMENT",
 		Short: "Close and open a copy of the live objects, or a sandbox, and tell how it went",
@@ -43,47 +42,13 @@ noren open do: for a sandbox.`,
   noren rehearse shop --env production --copy --out rehearsal.html
   noren rehearse shop --env sandbox --yes`,
 		ValidArgsFunction: a.completeServices(&flags.env),
-		RunE: func(cmd *cobra.Command, services []string) error {
-			if err := rehearsalOut(out, force); err != nil {
-				return err
-			}
-			if onCopy && (confirm.yes || confirm.confirm != "") {
-				return invalid("nothing to confirm", "--copy writes nothing real, so that --yes and --confirm have no meaning beside it.")
-			}
-			cat, err := a.catalog()
-			if err != nil {
-				return err
-			}
-			if flags.env, err = a.chooseEnvironment(cmd.Context(), cat, flags.env); err != nil {
-				return err
-			}
-			req, err := flags.request(a, cat, services)
-			if err != nil {
-				return err
-			}
-			r := &rehearsing{app: a, cat: cat, req: req, confirm: confirm}
-			do := r.live
-			if onCopy {
-				do = r.onCopy
-			}
-			told, ended := do(cmd.Context())
-			if told == nil {
-				return ended
-			}
-			a.view.Rehearsal(told)
-			if out != "" {
-				if err := a.writeRehearsal(told, out, force); err != nil {
-					return err
-				}
-			}
-			return ended
-		},
+		RunE:              func(cmd *cobra.Command, services []string) error { return r.command(cmd.Context(), services) },
 	}
 	flags.add(c)
-	confirm.add(c)
-	c.Flags().BoolVar(&onCopy, "copy", false, "rehearse on a copy in memory; write nothing to the cluster")
-	c.Flags().StringVar(&out, "out", "", "write the report too: .md, .html or .json")
-	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
+	r.confirm.add(c)
+	c.Flags().BoolVar(&r.copy, "copy", false, "rehearse on a copy in memory; write nothing to the cluster")
+	c.Flags().StringVar(&r.out, "out", "", "write the report too: .md, .html or .json")
+	c.Flags().BoolVar(&r.force, "force", false, "replace the file if it is there")
 	a.addWait(c)
 	a.completeEnvironments(c)
 	return c
@@ -110,9 +75,47 @@ func rehearsalOut(out string, force bool) error {
 // rehearsing is one rehearse command.
 type rehearsing struct {
 	*app
-	cat     *catalog.Catalog
-	req     control.CloseRequest
-	confirm confirmFlags
+	flags       closeFlags
+	confirm     confirmFlags
+	copy, force bool
+	out         string
+
+	cat *catalog.Catalog
+	req control.CloseRequest
+}
+
+// command refuses what makes no sense, rehearses, and shows how that went.
+func (r *rehearsing) command(ctx context.Context, services []string) (err error) {
+	if err := rehearsalOut(r.out, r.force); err != nil {
+		return err
+	}
+	if r.copy && (r.confirm.yes || r.confirm.confirm != "") {
+		return invalid("nothing to confirm", "--copy writes nothing real, so that --yes and --confirm have no meaning beside it.")
+	}
+	if r.cat, err = r.catalog(); err != nil {
+		return err
+	}
+	if r.flags.env, err = r.chooseEnvironment(ctx, r.cat, r.flags.env); err != nil {
+		return err
+	}
+	if r.req, err = r.flags.request(r.app, r.cat, services); err != nil {
+		return err
+	}
+	rehearse := r.live
+	if r.copy {
+		rehearse = r.onCopy
+	}
+	told, ended := rehearse(ctx)
+	if told == nil {
+		return ended
+	}
+	r.view.Rehearsal(told)
+	if r.out != "" {
+		if err := r.writeRehearsal(told, r.out, r.force); err != nil {
+			return err
+		}
+	}
+	return ended
 }
 
 // onCopy rehearses on a copy. The state directory is only read, and only if it is

@@ -32,7 +32,9 @@ func TestRedirected(t *testing.T) {
 		"kube":   json.RawMessage(`{"kubeconfig":"/k","context":"prod","pages":"noren-page"}`),
 		"argocd": json.RawMessage(`{"context":"tools"}`),
 		"gate":   json.RawMessage(`{"address":"127.0.0.1:1"}`),
-	}, func(kubeconfig, context string) (string, string, error) { return "/copy" + kubeconfig, "copy-of-" + context, nil })
+	}, func(kubeconfig, context string) (string, string, error) {
+		return "/copy" + kubeconfig, "copy-of-" + context, nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

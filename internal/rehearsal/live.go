@@ -109,7 +109,7 @@ func (l *Live) Report(ctx context.Context, failed error) (*report.Rehearsal, err
 	if err := tell(ctx, out, l.closing, l.opening, l.Real); err != nil {
 		return nil, err
 	}
-	out.Untold = append(l.untold, untoldForReal...)
+	out.Untold = slices.Concat(l.untold, untoldForReal)
 	var err error
 	if out.Runs, err = l.control.Report(ctx, l.closing.run.ID); err != nil {
 		return nil, err

@@ -246,7 +246,7 @@ func (r *copied) report(ctx context.Context) (*report.Rehearsal, error) {
 	if err := tell(ctx, out, r.closing, r.opening, r.Real); err != nil {
 		return nil, err
 	}
-	out.Untold = append(untold, untoldByCopy...)
+	out.Untold = slices.Concat(untold, untoldByCopy)
 	var err error
 	if out.Runs, err = r.control.Report(ctx, r.closing.run.ID); err != nil {
 		return nil, err

@@ -15,10 +15,10 @@ import (
 	"github.com/noren-dev/noren/internal/run"
 )
 
-// tell puts into a report what the two acts were. real, if not nil, is asked for
+// tell puts into a report what the two acts were. records, if not nil, has
 // earlier runs.
-func tell(ctx context.Context, out *report.Rehearsal, closing, opening act, real *control.Control) error {
-	past, err := earlier(ctx, real, out.Environment)
+func tell(ctx context.Context, out *report.Rehearsal, closing, opening act, records *control.Control) error {
+	past, err := earlier(ctx, records, out.Environment)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,9 @@ func operations() []operation {
 		patch("patch what is not there", ingresses, "nothing", types.JSONPatchType, `[]`),
 		create("create", "page"),
 		create("create again", "page"),
-		remove("delete another version of it", "page", func(u *unstructured.Unstructured) *metav1.Preconditions { return &metav1.Preconditions{ResourceVersion: &stale} }),
+		remove("delete another version of it", "page", func(u *unstructured.Unstructured) *metav1.Preconditions {
+			return &metav1.Preconditions{ResourceVersion: &stale}
+		}),
 		remove("delete", "page", func(u *unstructured.Unstructured) *metav1.Preconditions {
 			uid, version := u.GetUID(), u.GetResourceVersion()
 			return &metav1.Preconditions{UID: &uid, ResourceVersion: &version}
@@ -211,10 +213,10 @@ func TestCopyIsLikeTheServer(t *testing.T) {
 	for _, o := range all { // first on the copy, which reads the server as it still is
 		got = append(got, said(o.do(t.Context(), copied, namespace)))
 	}
-	real, err := kubeclient.NewForConfig(server.Config(testkube.Admin), "")
-	must(t, real, err)
+	original, err := kubeclient.NewForConfig(server.Config(testkube.Admin), "")
+	must(t, original, err)
 	for i, o := range all {
-		want := said(o.do(t.Context(), real, namespace))
+		want := said(o.do(t.Context(), original, namespace))
 		if d := cmp.Diff(want, got[i]); d != "" {
 			t.Errorf("%s (-server +copy):\n%s", o.name, d)
 		}
@@ -236,7 +238,9 @@ func TestMomentsAndDifferences(t *testing.T) {
 			t.Fatalf("%s: %v", o.name, err)
 		}
 	}
-	replicas := func(value string) string { return fmt.Sprintf(`[{"op":"add","path":"/spec/replicas","value":%s}]`, value) }
+	replicas := func(value string) string {
+		return fmt.Sprintf(`[{"op":"add","path":"/spec/replicas","value":%s}]`, value)
+	}
 	do(patch("scale down", deployments, "worker", types.JSONPatchType, replicas("0")))
 	do(patch("ask for a refresh", applications, "shop", types.MergePatchType, `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`))
 	if d := c.Differences(); len(d) != 1 || d[0].Object != "deployments.apps "+namespace+"/worker" || !strings.Contains(d[0].After, "replicas: 0") {

@@ -158,7 +158,7 @@ func compared(c *Copy, _ key, _, now object) object {
 
 // reconciled answers Flux's request to look again.
 // Source: https://fluxcd.io/flux/components/kustomize/kustomizations/#triggering-a-reconcile
-func reconciled(_ *Copy, k key, before, now object) object {
+func reconciled(_ *Copy, _ key, before, now object) object {
 	const request = "reconcile.fluxcd.io/requestedAt"
 	asked := text(now, "metadata", "annotations", request)
 	if asked == "" || asked == text(before, "metadata", "annotations", request) {

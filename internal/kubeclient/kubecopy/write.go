@@ -293,9 +293,12 @@ func isEmpty(v any) bool {
 // the server says so by the same code as to one that does not apply.
 func strict(o object, verb string) error {
 	gvk := schema.FromAPIVersionAndKind(text(o, "apiVersion"), text(o, "kind"))
+	if !scheme.Scheme.Recognizes(gvk) {
+		return nil // a custom resource, whose schema only the real server checks
+	}
 	typed, err := scheme.Scheme.New(gvk)
 	if err != nil {
-		return nil // a custom resource, whose schema only the real server checks
+		return err
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(o, typed, true); err != nil {
 		if verb == "patch" {
