@@ -110,7 +110,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("work", a.closeCommand(), a.extendCommand(), a.openCommand(), a.statusCommand(), a.keepCommand(), a.leftoversCommand(), a.recoverCommand())
-	add("see", a.planCommand(), a.whoSeesCommand(), a.pageCommand(), a.appStatusCommand())
+	add("see", a.planCommand(), a.whoSeesCommand(), a.rehearseCommand(), a.pageCommand(), a.appStatusCommand())
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))
 	add("record", a.historyCommand(), a.reportCommand(), a.auditCommand())

@@ -181,9 +181,19 @@ func newPlanner(ctx context.Context, c *Control, env catalog.Environment, req Cl
 	return x, err
 }
 
-// planEnvironment is an environment as a plan keeps it: each driver's
-// configuration pinned, so that the run and its undo reach the same place.
+// planEnvironment is an environment as a plan keeps it: pinned, and as it is
+// reached.
 func (c *Control) planEnvironment(env catalog.Environment) (plan.Environment, error) {
+	pinned, err := c.pinned(env)
+	if err != nil || c.Reach == nil {
+		return pinned, err
+	}
+	return c.Reach(pinned)
+}
+
+// pinned is an environment with each driver's configuration pinned, so that the
+// run and its undo reach the same place.
+func (c *Control) pinned(env catalog.Environment) (plan.Environment, error) {
 	pinned := plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: map[string]json.RawMessage{}}
 	dir, err := filepath.Abs(filepath.Dir(c.Catalog.File))
 	if err != nil {

@@ -35,6 +35,9 @@ type Options struct {
 	// Reading, if not nil, is told what is being read outside before a run,
 	// whenever that changes, one call at a time. It must not block.
 	Reading func(Reading)
+	// Reach, if not nil, says where the systems of an environment are reached
+	// instead: a rehearsal puts copies in their place. Plans keep what it says.
+	Reach Reach
 	// ReadPatience, if not zero, bounds all that is read before a run; tests
 	// shorten it.
 	ReadPatience time.Duration

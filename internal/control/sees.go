@@ -66,9 +66,13 @@ func (c *Control) WhoSees(ctx context.Context, r edge.Request, closing CloseRequ
 }
 
 func serves(hosts []string, host string) bool {
-	return slices.ContainsFunc(hosts, func(h string) bool {
-		return h == "" || edge.Rule{Conditions: []edge.Condition{{Field: edge.Host, Values: []string{h}}}}.Matches(edge.Request{Host: host})
-	})
+	return slices.ContainsFunc(hosts, func(h string) bool { return ServesHost(h, host) })
+}
+
+// ServesHost tells whether an entrance's host, which may be a pattern or "" for
+// any, is for a request's.
+func ServesHost(of, host string) bool {
+	return of == "" || edge.Rule{Conditions: []edge.Condition{{Field: edge.Host, Values: []string{of}}}}.Matches(edge.Request{Host: host})
 }
 
 // sight evaluates the door's rules now and as they would be. What is closed

@@ -56,24 +56,33 @@ type Client struct {
 
 // New reads the kubeconfig and makes the clients. It sends no request.
 func New(cfg Config) (*Client, error) {
+	config, name, err := cfg.REST()
+	if err != nil {
+		return nil, err
+	}
+	return NewForConfig(config, name)
+}
+
+// REST reads the kubeconfig: how the cluster is reached, and the name of the
+// context, "" in a pod.
+func (cfg Config) REST() (config *rest.Config, context string, err error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = cfg.Kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
 		&clientcmd.ConfigOverrides{CurrentContext: cfg.Context})
 	raw, err := loader.RawConfig()
 	if err != nil {
-		return nil, kubeconfigFault(cfg, err)
+		return nil, "", kubeconfigFault(cfg, err)
 	}
 	name := cfg.Context
 	if name == "" {
 		name = raw.CurrentContext
 	}
 	if _, known := raw.Contexts[name]; !known && name != "" {
-		return nil, contextFault(cfg, name, raw)
+		return nil, "", contextFault(cfg, name, raw)
 	}
-	config, err := loader.ClientConfig()
-	if err != nil {
-		return nil, kubeconfigFault(cfg, err)
+	if config, err = loader.ClientConfig(); err != nil {
+		return nil, "", kubeconfigFault(cfg, err)
 	}
 	if cfg.QPS > 0 {
 		config.QPS = cfg.QPS
@@ -81,7 +90,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Burst > 0 {
 		config.Burst = cfg.Burst
 	}
-	return NewForConfig(config, name)
+	return config, name, nil
 }
 
 // NewForConfig makes the clients from a ready configuration, which it copies.

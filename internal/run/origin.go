@@ -81,16 +81,19 @@ const (
 	Answered How = "yes"     // yes, when asked
 	YesFlag  How = "yesflag" // --yes
 	NotAsked How = "notasked"
+	// Rehearsed is no yes: none is needed for a copy.
+	Rehearsed How = "rehearsed"
 )
 
 // String is the way as a clause: "confirmed by typing its name".
 func (h How) String() string {
 	said, ok := map[How]string{
-		Typed:    "confirmed by typing the environment's name",
-		Flagged:  "confirmed by --confirm",
-		Answered: "confirmed when asked",
-		YesFlag:  "confirmed by --yes",
-		NotAsked: "not asked: the environment is not protected",
+		Typed:     "confirmed by typing the environment's name",
+		Flagged:   "confirmed by --confirm",
+		Answered:  "confirmed when asked",
+		YesFlag:   "confirmed by --yes",
+		NotAsked:  "not asked: the environment is not protected",
+		Rehearsed: "not asked: a copy was closed and opened, nothing real",
 	}[h]
 	if !ok {
 		return cmp.Or(string(h), "not recorded")

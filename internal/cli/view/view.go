@@ -40,6 +40,8 @@ type View interface {
 	Leftovers(r *control.LeftoverReport, stateDir string, now time.Time)
 	// Recovery shows what is about to be adopted.
 	Recovery(rec *control.Recovery, now time.Time)
+	// Rehearsal tells how a rehearsal went.
+	Rehearsal(r *report.Rehearsal)
 	// Sights answers who sees what.
 	Sights(request string, sights []control.Sight)
 	// Checked shows what check found, a line for each service.
