@@ -37,8 +37,10 @@ type way struct {
 
 // A cost is what a way took.
 type cost struct {
-	wall time.Duration
-	peak int64 // bytes of memory, 0 if it is the test's own process
+	wall      time.Duration
+	peak      int64 // bytes of memory, 0 if it is the test's own process
+	user, sys time.Duration
+	out       string
 }
 
 // TestCompare measures noren beside a shell loop, xargs and bare client-go.
@@ -104,10 +106,7 @@ func mebibytes(n int64) string {
 // norenWay is noren as a user runs it: plan, receipts, pauses, pages, proofs.
 func norenWay(t testing.TB) way {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "noren")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/noren-dev/noren/cmd/noren").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildNoren(t)
 	state := t.TempDir()
 	noren := func(verb string) func(testing.TB, *world) cost {
 		return func(t testing.TB, w *world) cost {
@@ -115,6 +114,18 @@ func norenWay(t testing.TB) way {
 		}
 	}
 	return way{name: "noren, journaled, every page proved", close: noren("close"), open: noren("open")}
+}
+
+// buildNoren builds noren as it is released.
+func buildNoren(t testing.TB) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "noren")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "github.com/noren-dev/noren/cmd/noren")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // run runs a command to its end.
@@ -131,7 +142,7 @@ func run(t testing.TB, dir string, env []string, name string, args ...string) co
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(out.String()))
 	}
 	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{wall, usage.Maxrss << 10} // in KiB: getrusage(2)
+	return cost{wall, usage.Maxrss << 10, cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime(), out.String()} // in KiB: getrusage(2)
 }
 
 func tail(s string) string {
