@@ -53,7 +53,7 @@ services:
 	await(t, listen)
 	verb := func(verb string) func(testing.TB) {
 		return func(t testing.TB) {
-			run(t, dir, []string{"NOREN_STATE_DIR=" + dir + "/state"}, binary, verb, "--env", "demo", "--yes")
+			command(t, dir, []string{"NOREN_STATE_DIR=" + dir + "/state"}, binary, verb, "--env", "demo", "--yes")
 		}
 	}
 	return &proxy{name: "noren", version: "noren gate, `noren close`, proved", address: listen, close: verb("close"), open: verb("open")}
@@ -93,7 +93,7 @@ func startCaddy(t testing.TB, origin string) *proxy {
 	await(t, address)
 	load := func(file string) func(testing.TB) {
 		return func(t testing.TB) {
-			run(t, dir, []string{"HOME=" + dir}, caddy, "reload", "--adapter", "caddyfile", "--config", file, "--address", admin)
+			command(t, dir, []string{"HOME=" + dir}, caddy, "reload", "--adapter", "caddyfile", "--config", file, "--address", admin)
 		}
 	}
 	out, _ := exec.CommandContext(t.Context(), caddy, "version").Output()

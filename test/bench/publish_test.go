@@ -15,7 +15,7 @@ import (
 
 var (
 	document = flag.String("document", "", "docs/benchmarks.md, whose tables are written anew; without, they are printed only")
-	command  = flag.String("command", "", "how the tables are made, as it stands above them")
+	madeBy   = flag.String("made-by", "", "how the tables are made, as it stands above them")
 )
 
 // publish prints a table and writes it between its markers in the document,
@@ -26,7 +26,7 @@ func publish(t testing.TB, name, what, table string) {
 		return
 	}
 	text := fmt.Sprintf("%s. %s, %d cores, %s, %s; `%s`.\n\n%s", what, machine(), runtime.NumCPU(), runtime.Version(),
-		time.Now().UTC().Format(time.DateOnly), *command, table)
+		time.Now().UTC().Format(time.DateOnly), *madeBy, table)
 	fmt.Println("\n" + text)
 	if *document == "" {
 		return
