@@ -7,7 +7,9 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 VERSION ?=
-SIZES ?= 10,100,300
+SIZES ?= 10,100,300,1000,3000
+ROUNDS ?= 3
+ONLY ?= ColdStart|Compare|Faults|Gate
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
 .PHONY: help
@@ -42,7 +44,7 @@ lint: fmt-check mod-check ## look for mistakes with golangci-lint and go vet's f
 	@cd tools && go vet ./... && go test ./...
 	@cd test/kubeserver && gofmt -l . | (! grep .)
 	@cd test/bench/kubectl && gofmt -l . | (! grep .)
-	@for f in .ci/run tools/*.sh test/kubeserver/*.sh examples/demo/*.sh; do bash -n "$$f"; done
+	@for f in .ci/run tools/*.sh test/kubeserver/*.sh test/bench/servers/*.sh examples/demo/*.sh; do bash -n "$$f"; done
 
 .PHONY: fmt-check
 fmt-check: ## check that every Go file is formatted
@@ -81,10 +83,12 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-compare
-bench-compare: test-tools ## noren beside kubectl scripts and bare client-go; SIZES=10,100,300
+bench-compare: test-tools ## noren beside scripts, client-go, nginx, Caddy: writes docs/benchmarks.md; SIZES, ROUNDS, ONLY
 	@cd test/bench/kubectl && CGO_ENABLED=0 go build -ldflags '-s -w' -o "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" .
-	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/bench -run '^TestCompare$$' -v -count=1 -timeout 2h \
-	  -compare '$(SIZES)' -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" | grep -v -e '^=== ' -e '^---'
+	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/bench -run '^Test($(ONLY))$$' -v -count=1 -timeout 4h \
+	  -compare '$(SIZES)' -rounds '$(ROUNDS)' -servers "$$(test/bench/servers/install.sh)" \
+	  -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" \
+	  -document '$(CURDIR)/docs/benchmarks.md' -made-by 'make bench-compare SIZES=$(SIZES) ROUNDS=$(ROUNDS)' | grep -v -e '^=== ' -e '^--- PASS'
 
 .PHONY: ci
 ci: ## run what CI runs

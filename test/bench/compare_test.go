@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -9,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +18,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/noren-dev/noren/internal/plan"
+	"github.com/noren-dev/noren/internal/run"
 )
 
 var (
@@ -37,8 +39,10 @@ type way struct {
 
 // A cost is what a way took.
 type cost struct {
-	wall time.Duration
-	peak int64 // bytes of memory, 0 if it is the test's own process
+	wall    time.Duration
+	peak    int64         // bytes of memory, 0 if it is the test's own process
+	cpu     time.Duration // user and system
+	changes time.Duration // of wall, if known
 }
 
 // TestCompare measures noren beside a shell loop, xargs and bare client-go.
@@ -60,38 +64,45 @@ func TestCompare(t *testing.T) {
 		ways = append(ways, scriptWay("`xargs -P16 kubectl patch`", "xargs -P16 -n1 sh -c"), scriptWay("shell loop of `kubectl patch`", "xargs -P1 -n1 sh -c"))
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "%s, %d cores, %s\n\n| Ingresses + Applications | way | close, s | open, s | peak memory, MiB |\n|---|---|---|---|---|\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version())
+	table.WriteString("| Ingresses + Applications | way | close, s | of it the changes, s | beside client-go | open, s | peak memory, MiB |\n|---|---|---|---|---|---|---|\n")
 	for _, n := range sizes {
 		w := newWorld(t, n)
-		for _, way := range ways {
-			if way.limit > 0 && n > way.limit {
-				continue
-			}
-			var closing, opening []time.Duration
-			var peak int64
-			for range *rounds {
-				c := way.close(t, w)
-				if pages, paused := w.closed(t); pages != n || paused != n {
-					t.Fatalf("%s closed %d and paused %d of %d", way.name, pages, paused, n)
+		all := make([]measured, len(ways))
+		for range *rounds { // in turn, so that a busy moment of the machine is everybody's
+			for i, way := range ways {
+				if way.limit == 0 || n <= way.limit {
+					all[i].add(t, way, w)
 				}
-				o := way.open(t, w)
-				if pages, paused := w.closed(t); pages != 0 || paused != 0 {
-					t.Fatalf("%s left %d closed and %d paused", way.name, pages, paused)
-				}
-				closing, opening, peak = append(closing, c.wall), append(opening, o.wall), max(peak, c.peak, o.peak)
 			}
-			fmt.Fprintf(&table, "| %d + %d | %s | %s | %s | %s |\n", n, n, way.name, median(closing), median(opening), mebibytes(peak))
+		}
+		bare := middle(all[1].changing)
+		for i, way := range ways {
+			if m := all[i]; len(m.closing) > 0 {
+				fmt.Fprintf(&table, "| %d + %d | %s | %s | %s | %.1f× | %s | %s |\n", n, n, way.name, seconds(middle(m.closing)), seconds(middle(m.changing)),
+					middle(m.changing).Seconds()/bare.Seconds(), seconds(middle(m.opening)), mebibytes(m.peak))
+			}
 		}
 	}
-	if *compare != "" {
-		fmt.Println("\n" + table.String())
-	}
+	publish(t, "scale", fmt.Sprintf("Medians of %d rounds, in which the ways come in turn; one real API server on the same machine", *rounds), table.String())
 }
 
-func median(all []time.Duration) string {
-	slices.Sort(all)
-	return fmt.Sprintf("%.2f", all[len(all)/2].Seconds())
+// measured is what the rounds of one way took.
+type measured struct {
+	closing, changing, opening []time.Duration
+	peak                       int64
+}
+
+func (m *measured) add(t testing.TB, way way, w *world) {
+	c := way.close(t, w)
+	if pages, paused := w.closed(t); pages != w.n || paused != w.n {
+		t.Fatalf("%s closed %d and paused %d of %d", way.name, pages, paused, w.n)
+	}
+	o := way.open(t, w)
+	if pages, paused := w.closed(t); pages != 0 || paused != 0 {
+		t.Fatalf("%s left %d closed and %d paused", way.name, pages, paused)
+	}
+	m.closing, m.opening = append(m.closing, c.wall), append(m.opening, o.wall)
+	m.changing, m.peak = append(m.changing, cmp.Or(c.changes, c.wall)), max(m.peak, c.peak, o.peak)
 }
 
 func mebibytes(n int64) string {
@@ -104,34 +115,74 @@ func mebibytes(n int64) string {
 // norenWay is noren as a user runs it: plan, receipts, pauses, pages, proofs.
 func norenWay(t testing.TB) way {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "noren")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/noren-dev/noren/cmd/noren").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := buildNoren(t)
 	state := t.TempDir()
 	noren := func(verb string) func(testing.TB, *world) cost {
 		return func(t testing.TB, w *world) cost {
-			return run(t, w.dir, []string{"NOREN_STATE_DIR=" + state}, binary, verb, "--env", "prod", "--yes")
+			c, out := output(t, w.dir, []string{"NOREN_STATE_DIR=" + state}, binary, verb, "--env", "prod", "--yes", "-o", "json")
+			c.changes = changing(out)
+			return c
 		}
 	}
 	return way{name: "noren, journaled, every page proved", close: noren("close"), open: noren("open")}
 }
 
-// run runs a command to its end.
-func run(t testing.TB, dir string, env []string, name string, args ...string) cost {
+// buildNoren builds noren as it is released.
+func buildNoren(t testing.TB) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "noren")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "github.com/noren-dev/noren/cmd/noren")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+// changing is how long the stages took that write, from noren's own events.
+func changing(events string) time.Duration {
+	var sum time.Duration
+	var began time.Time
+	var e run.Event
+	for line := range strings.Lines(events) {
+		var shown struct{ Event run.Event }
+		err := json.Unmarshal([]byte(line), &shown)
+		if e = shown.Event; err != nil || e.Type != run.StageStarted && e.Type != run.RunEnded {
+			continue
+		}
+		if !began.IsZero() {
+			sum += e.At.Sub(began)
+		}
+		began = time.Time{}
+		switch e.Data.Stage {
+		case plan.StagePause, plan.StageClose, plan.StageOpen, plan.StageResume:
+			began = e.At
+		}
+	}
+	return sum
+}
+
+// command runs a command to its end.
+func command(t testing.TB, dir string, env []string, name string, args ...string) cost {
+	t.Helper()
+	c, _ := output(t, dir, env, name, args...)
+	return c
+}
+
+func output(t testing.TB, dir string, env []string, name string, args ...string) (cost, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
 	began := time.Now()
 	err := cmd.Run()
 	wall := time.Since(began)
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(out.String()))
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, tail(out.String()+said.String()))
 	}
 	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{wall, usage.Maxrss << 10} // in KiB: getrusage(2)
+	return cost{wall: wall, peak: usage.Maxrss << 10 /* in KiB: getrusage(2) */, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, out.String()
 }
 
 func tail(s string) string {
@@ -210,7 +261,7 @@ func scriptWay(name, each string) way {
 			}
 			one := fmt.Sprintf(`%[1]s --kubeconfig %[2]s --context admin -n %[3]s patch applications.argoproj.io $0 --type json --patch-file $0.app && %[1]s --kubeconfig %[2]s --context admin -n %[3]s patch ingress $0 --type json --patch-file $0.ing`,
 				*kubectl, w.kubeconfig, w.namespace)
-			c := run(t, dir, []string{"HOME=" + w.dir}, "sh", "-c", each+" '"+one+"' <names")
+			c := command(t, dir, []string{"HOME=" + w.dir}, "sh", "-c", each+" '"+one+"' <names")
 			return cost{wall: c.wall}
 		}
 	}
