@@ -81,8 +81,7 @@ type Located interface{ Located() bool }
 
 // says tells whether a configuration says itself where its system is.
 func (d *Driver) says(raw json.RawMessage) bool {
-	cfg := d.NewConfig()
-	if l, ok := cfg.(Located); ok && decodeStrict(raw, cfg) == nil && l.Located() {
+	if d.elsewhere(raw) {
 		return true
 	}
 	own := map[string]json.RawMessage{}

@@ -3,6 +3,7 @@ package driver_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,13 +29,17 @@ func TestRedirected(t *testing.T) {
 	r := driver.NewRegistry(
 		driver.New("kube", "", through), driver.New("argocd", "", through, driver.Inherits[*struct{}]("kube", "kubeconfig", "context")),
 		driver.New("gate", "", func(context.Context, addressed, driver.Env) (*struct{}, error) { return nil, nil }))
-	got, err := r.Redirected(map[string]json.RawMessage{
+	to := func(kubeconfig, context string, named bool) (string, string, error) {
+		if !named {
+			return "/copy/default", "copy", nil
+		}
+		return "/copy" + kubeconfig, "copy-of-" + context, nil
+	}
+	got, _, err := r.Redirected(driver.Configs{
 		"kube":   json.RawMessage(`{"kubeconfig":"/k","context":"prod","pages":"noren-page"}`),
 		"argocd": json.RawMessage(`{"context":"tools"}`),
 		"gate":   json.RawMessage(`{"address":"127.0.0.1:1"}`),
-	}, func(kubeconfig, context string) (string, string, error) {
-		return "/copy" + kubeconfig, "copy-of-" + context, nil
-	})
+	}, nil, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +53,31 @@ func TestRedirected(t *testing.T) {
 	}
 	if d := cmp.Diff(want, text); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
+	for name, c := range map[string]struct {
+		env      driver.Configs
+		clusters map[string]driver.Configs
+	}{
+		"nothing configured":  {},
+		"the default by name": {env: driver.Configs{"kube": raw(`{}`)}},
+		"only Argo CD":        {env: driver.Configs{"argocd": raw(`{"context":"tools"}`)}},
+		"clusters":            {clusters: map[string]driver.Configs{"osaka": {"kube": raw(`{"context":"osaka"}`)}, "tokyo": {"argocd": raw(`{"context":"tokyo"}`)}}},
+		"a hub and clusters":  {env: driver.Configs{"argocd": raw(`{"context":"tools"}`)}, clusters: map[string]driver.Configs{"osaka": {"kube": raw(`{"context":"osaka"}`)}, "bare": {}}},
+	} {
+		env, clusters, err := r.Redirected(c.env, c.clusters, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reached, err := r.OpenClusters(driver.Env{}, env, clusters).Kubeconfigs()
+		if err != nil || len(reached) != 2*(1+len(c.clusters)) {
+			t.Errorf("%s: reached %q, %v", name, reached, err)
+		}
+		for _, path := range reached {
+			if !strings.HasPrefix(path, "/copy") {
+				t.Errorf("%s: a driver would reach %q", name, path)
+			}
+		}
 	}
 	if r.ThroughKubeconfig("gate") || !r.ThroughKubeconfig("argocd") || r.ThroughKubeconfig("nobody") {
 		t.Error("who goes through a kubeconfig is not told right")

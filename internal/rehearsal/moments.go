@@ -3,11 +3,14 @@ package rehearsal
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/control"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubecopy"
 	"github.com/noren-dev/noren/internal/kubeclient/kubepage"
@@ -24,7 +27,10 @@ const httpDriver = "http"
 // this machine are left without a configuration.
 func (r *copied) reach(counts []int) control.Reach {
 	return func(env plan.Environment) (plan.Environment, error) {
-		drivers, err := r.Registry.Redirected(env.Drivers, func(kubeconfig, context string) (string, string, error) {
+		drivers, clusters, err := r.Registry.Redirected(env.Drivers, env.Clusters, func(kubeconfig, context string, named bool) (string, string, error) {
+			if !named && len(env.Clusters) > 0 { // each has its own: nobody needs the default
+				return filepath.Join(r.dir, "none.kubeconfig"), kubecopy.ContextName, nil
+			}
 			_, n, err := r.copies.Copy(kubeclient.Config{Kubeconfig: kubeconfig, Context: context})
 			if err != nil {
 				return "", "", err
@@ -43,9 +49,32 @@ func (r *copied) reach(counts []int) control.Reach {
 		if drivers[httpDriver], err = r.probes(env.Drivers[httpDriver]); err != nil {
 			return env, err
 		}
-		env.Drivers = drivers
-		return env, nil
+		for name, own := range env.Clusters {
+			if raw, given := own[httpDriver]; given {
+				if clusters[name][httpDriver], err = r.probes(raw); err != nil {
+					return env, err
+				}
+			}
+		}
+		env.Drivers, env.Clusters = drivers, clusters
+		return env, r.onlyCopies(env)
 	}
+}
+
+// onlyCopies fails if a driver would reach anything but a copy. It is a second
+// look at what Redirected promises: a rehearsal that writes to the real cluster
+// is the worst that this program could do.
+func (r *copied) onlyCopies(env plan.Environment) error {
+	reached, err := r.Registry.OpenClusters(driver.Env{Name: env.Name}, env.Drivers, env.Clusters).Kubeconfigs()
+	if err != nil {
+		return err
+	}
+	for _, path := range reached {
+		if filepath.Dir(path) != r.dir {
+			return internalFault("the rehearsal would reach more than its copies", fmt.Errorf("a driver of %s goes through the kubeconfig %q", env.Name, path))
+		}
+	}
+	return nil
 }
 
 // probes is the configuration of the driver http with the front door of this

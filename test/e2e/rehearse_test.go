@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -177,4 +178,24 @@ func TestRehearseForReal(t *testing.T) {
 	s.noren(t, state, "rehearse", "shop", "--env", "prod", "--confirm", "prod").must(t, 12).says(t, "closed already")
 	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
 	s.same(t, before)
+}
+
+// TestRehearseInClusters: nothing of any cluster is written to, nor the status
+// document that apps read.
+func TestRehearseInClusters(t *testing.T) {
+	t.Parallel()
+	clusters := inClusters(t)
+	tokyo, osaka := clusters["tokyo"], clusters["osaka"]
+	tokyo.rewrite(t, "    clusters:\n", "    appstatus: {file: app-status.json, services: {shop: {name: {en: Shop}}}}\n    clusters:\n")
+	before := osaka.versions(t)
+	r := tokyo.rehearse(t, "shop", "--env", "prod").must(t, 0)
+	for name, s := range clusters {
+		r.says(t, fmt.Sprintf("kube:prod/%s/%s/ingress/", name, s.ns))
+	}
+	if d := gocmp.Diff(before, osaka.versions(t)); d != "" {
+		t.Errorf("osaka was written to (-before +after):\n%s", d)
+	}
+	if _, err := os.Stat(filepath.Join(tokyo.dir, "app-status.json")); !os.IsNotExist(err) {
+		t.Errorf("apps were told of a rehearsal: %v", err)
+	}
 }
