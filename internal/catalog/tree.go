@@ -289,7 +289,7 @@ func spotOfToken(t *token.Token) spot {
 // and in the square of the number of keys.
 const (
 	maxDepth = 50
-	maxKeys  = 10_000
+	maxKeys  = 50_000
 )
 
 // tooMuch finds the token at which a file becomes too deep or too large to be

@@ -51,7 +51,7 @@ func BatchOf(ctx context.Context) Batch {
 	return Batch{Since: time.Now(), Size: 1}
 }
 
-// ErrOutdated, wrapped together with action.ErrUnavailable, says that a write was
+// ErrOutdated says, wrapped together with action.ErrUnavailable, that a write was
 // refused since the answer from which it was prepared is out of date. It is
 // prepared anew at once, without a pause.
 var ErrOutdated = errors.New("prepared from an answer that is out of date")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,8 +44,8 @@ func (s *shelf) objects() *kubeclient.Objects[thing] {
 			if s.refusal != nil {
 				return nil, metav1.ListMeta{}, s.refusal
 			}
-			page, meta, from := map[string]*thing{}, metav1.ListMeta{}, 0
-			fmt.Sscan(opts.Continue, &from)
+			page, meta := map[string]*thing{}, metav1.ListMeta{}
+			from, _ := strconv.Atoi(opts.Continue) // "" is the beginning
 			to := min(s.size, from+int(opts.Limit))
 			for i := from; i < to; i++ {
 				page[fmt.Sprint("t", i)] = &thing{fmt.Sprint("t", i)}
@@ -118,7 +119,7 @@ func TestListIsNewEnough(t *testing.T) {
 		if got := []int{ask(first), ask(first)}; got[0] != 1 || got[1] != 1 {
 			t.Errorf("answers to the same batch are %v, want one", got)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		written := time.Now()
 		if got := ask(written); got != 2 {
 			t.Errorf("after a write, the answer of before it was given: %d", got)
