@@ -63,9 +63,9 @@ func (g guardedChange) Observe(ctx context.Context) (action.State, error) {
 }
 
 func (g guardedChange) Apply(ctx context.Context, from, to action.State) error {
-	_, err := retried(ctx, g.patience, func(ctx context.Context) (struct{}, error) {
+	_, err := retried(ctx, g.patience, writing(func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, g.Change.Apply(ctx, from, to)
-	})
+	}))
 	return err
 }
 
@@ -84,7 +84,7 @@ type guardedEffect struct {
 }
 
 func (g guardedEffect) Do(ctx context.Context, key string) error {
-	_, err := retried(ctx, g.patience, func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Effect.Do(ctx, key) })
+	_, err := retried(ctx, g.patience, writing(func(ctx context.Context) (struct{}, error) { return struct{}{}, g.Effect.Do(ctx, key) }))
 	return err
 }
 
@@ -129,6 +129,19 @@ func (g guardedEntrance) Requires() []action.Permission {
 	return nil
 }
 
+// writing makes f look for itself from its second call on: an answer that many
+// share may be older than what the first call wrote.
+func writing[R any](f func(context.Context) (R, error)) func(context.Context) (R, error) {
+	again := false
+	return func(ctx context.Context) (R, error) {
+		if again {
+			ctx = Alone(ctx)
+		}
+		again = true
+		return f(ctx)
+	}
+}
+
 // retried calls f until it ends with anything but ErrUnavailable, its tries
 // are used up, or ctx is done.
 func retried[R any](ctx context.Context, p patience, f func(context.Context) (R, error)) (R, error) {
@@ -138,7 +151,6 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
 			return r, err
 		}
-		ctx = Alone(ctx)
 		if try == 1 && errors.Is(err, ErrOutdated) {
 			continue
 		}

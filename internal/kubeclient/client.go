@@ -28,8 +28,8 @@ const (
 	// Classify turns into a retry, so the client-side limit is only a fuse
 	// against a loop of ours.
 	// Source: k8s.io/client-go/rest DefaultQPS, DefaultBurst.
-	defaultQPS   = 200
-	defaultBurst = 400
+	defaultQPS   = 1000
+	defaultBurst = 2000
 
 	// requestTimeout bounds one HTTP request. It is shorter than the deadline
 	// that package driver puts on a call, so that the error is about the server.

@@ -3,6 +3,8 @@ package kubeclient
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,40 +23,69 @@ type Lately[T any] struct {
 }
 
 type reading[T any] struct {
-	began time.Time
-	done  chan struct{}
-	val   T
-	err   error
+	began   time.Time
+	waiting int // for it, guarded by the mutex of its Lately
+	cancel  context.CancelFunc
+	done    chan struct{}
+	val     T
+	err     error
 }
 
+// listPatience bounds a read that many wait for. It may be longer than the
+// patience of each of them: who tries again waits for the same read.
+const listPatience = time.Minute
+
 // Do returns the answer of a read that is new enough for the batch of ctx, and
-// reads if there is none. Those who ask meanwhile wait for it.
+// begins one if there is none. The read goes on when one of those who wait for it
+// gives up, and ends when the last is told to stop.
 func (l *Lately[T]) Do(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
 	since := driver.BatchOf(ctx).Since
 	l.mu.Lock()
 	r := l.last
 	if r == nil || r.began.Before(since) {
 		r = &reading[T]{began: time.Now(), done: make(chan struct{})}
+		var shared context.Context
+		shared, r.cancel = context.WithTimeout(context.WithoutCancel(ctx), listPatience)
 		l.last = r
-		l.mu.Unlock()
-		r.val, r.err = read(ctx)
-		if r.err != nil {
-			l.forget(r)
-		}
-		close(r.done)
-		return r.val, r.err
+		go l.read(shared, r, read)
 	}
+	r.waiting++
 	l.mu.Unlock()
 	select {
 	case <-r.done:
+		return r.val, r.err
 	case <-ctx.Done():
+		l.leave(ctx, r)
 		var none T
 		return none, ctx.Err()
 	}
-	if r.err != nil && ctx.Err() == nil && errors.Is(r.err, context.Canceled) {
-		return read(ctx) // it was another's wish to stop, not this one's
+}
+
+func (l *Lately[T]) read(ctx context.Context, r *reading[T], read func(context.Context) (T, error)) {
+	defer close(r.done)
+	defer r.cancel()
+	defer func() {
+		if p := recover(); p != nil { // it fails those who wait, not the process
+			r.err = fmt.Errorf("this is a bug in noren: %v\n%s", p, debug.Stack())
+		}
+		if r.err != nil {
+			l.forget(r)
+		}
+	}()
+	r.val, r.err = read(ctx)
+}
+
+// leave takes ctx out of those who wait.
+func (l *Lately[T]) leave(ctx context.Context, r *reading[T]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.waiting--; r.waiting > 0 || !errors.Is(ctx.Err(), context.Canceled) {
+		return
 	}
-	return r.val, r.err
+	r.cancel()
+	if l.last == r {
+		l.last = nil
+	}
 }
 
 func (l *Lately[T]) forget(r *reading[T]) {
@@ -115,6 +146,8 @@ func (o *Objects[T]) Get(ctx context.Context, namespace, name string) (*T, error
 	switch {
 	case err == nil:
 		return all[name], nil
+	case ctx.Err() != nil:
+		return nil, err
 	case apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || errors.Is(err, errCostly):
 		o.mu.Lock()
 		o.single[namespace] = true

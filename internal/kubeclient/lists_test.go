@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,35 +152,72 @@ func TestListIsShared(t *testing.T) {
 	}
 }
 
-// TestStopOfAnother: who listed for all was told to stop; the others were not.
-func TestStopOfAnother(t *testing.T) {
+// TestStopOfOne: the read goes on for the others when one of those who wait is
+// told to stop, and ends with the last.
+func TestStopOfOne(t *testing.T) {
 	t.Parallel()
-	lately := &kubeclient.Lately[int]{}
-	since := time.Now()
-	leading, stop := context.WithCancel(driver.WithBatch(t.Context(), driver.Batch{Since: since, Size: 100}))
-	begun, done := make(chan struct{}), make(chan error)
-	go func() {
-		_, err := lately.Do(leading, func(ctx context.Context) (int, error) {
-			close(begun)
+	synctest.Test(t, func(t *testing.T) {
+		lately := &kubeclient.Lately[int]{}
+		ended := make(chan error, 1)
+		read := func(ctx context.Context) (int, error) {
 			<-ctx.Done()
+			ended <- ctx.Err()
 			return 0, ctx.Err()
-		})
-		done <- err
-	}()
-	<-begun
-	got := make(chan int)
-	go func() {
-		n, err := lately.Do(driver.WithBatch(t.Context(), driver.Batch{Since: since, Size: 100}), func(context.Context) (int, error) { return 7, nil })
-		if err != nil {
+		}
+		batch := driver.WithBatch(t.Context(), driver.Batch{Since: time.Now(), Size: 100})
+		stops := make([]context.CancelFunc, 2)
+		for i := range stops {
+			var ctx context.Context
+			ctx, stops[i] = context.WithCancel(batch)
+			go func() {
+				if _, err := lately.Do(ctx, read); !errors.Is(err, context.Canceled) {
+					t.Errorf("who was told to stop got %v", err)
+				}
+			}()
+		}
+		synctest.Wait()
+		stops[0]()
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("the read ended though one waits for it")
+		default:
+		}
+		stops[1]()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-		got <- n
-	}()
-	stop()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if n := <-got; n != 7 {
-		t.Errorf("got %d", n)
+	})
+}
+
+// TestImpatient: who gives up waiting and asks again waits for the same read.
+func TestImpatient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lately := &kubeclient.Lately[int]{}
+		reads := 0
+		read := func(context.Context) (int, error) {
+			reads++
+			<-time.After(10 * time.Second)
+			return 7, nil
+		}
+		batch := driver.WithBatch(t.Context(), driver.Batch{Since: time.Now(), Size: 100})
+		hurried, cancel := context.WithTimeout(batch, time.Second)
+		defer cancel()
+		if _, err := lately.Do(hurried, read); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v after a second", err)
+		}
+		if n, err := lately.Do(batch, read); n != 7 || err != nil || reads != 1 {
+			t.Errorf("got %d, %v after %d reads", n, err, reads)
+		}
+	})
+}
+
+// TestBrokenRead: a read that panics fails those who wait, not the process.
+func TestBrokenRead(t *testing.T) {
+	t.Parallel()
+	_, err := (&kubeclient.Lately[int]{}).Do(t.Context(), func(context.Context) (int, error) { panic("broken") })
+	if err == nil || !strings.Contains(err.Error(), "bug in noren") {
+		t.Errorf("got %v", err)
 	}
 }
