@@ -49,6 +49,11 @@ func TestRedirected(t *testing.T) {
 	if d := cmp.Diff(want, text); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
+	// Without any configuration, a driver would go through the default kubeconfig.
+	got, err = r.Redirected(nil, func(string, string) (string, string, error) { return "/copy", "copy", nil })
+	if raw := string(got["kube"]); err != nil || len(got) != 1 || raw != `{"context":"copy","kubeconfig":"/copy"}` {
+		t.Errorf("without a configuration: %s, %d in all, %v", raw, len(got), err)
+	}
 	if r.ThroughKubeconfig("gate") || !r.ThroughKubeconfig("argocd") || r.ThroughKubeconfig("nobody") {
 		t.Error("who goes through a kubeconfig is not told right")
 	}

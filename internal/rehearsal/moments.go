@@ -43,8 +43,8 @@ func (r *copied) reach(counts []int) control.Reach {
 		if drivers[httpDriver], err = r.probes(env.Drivers[httpDriver]); err != nil {
 			return env, err
 		}
-		env.Drivers = drivers
-		return env, nil
+		// Made anew: what this does not know of an environment must lead nowhere.
+		return plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: drivers}, nil
 	}
 }
 
