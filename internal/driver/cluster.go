@@ -102,12 +102,19 @@ func (s *Session) own(d *Driver) (own, configured bool) {
 	home, configs := s.home(d)
 	raw, configured := configs[d.Name]
 	_, inherits := configs[d.inherit.from]
-	if home != s || !configured && !inherits {
+	if home != s || !configured && (!inherits || !d.doesWithout(configs)) {
 		return false, configured
 	}
 	// Beside clusters, a configuration that says nothing of where is about them.
 	about := len(s.clusters) > 0 && d.inherit.from != "" && !inherits && !d.says(raw)
 	return !about, configured
+}
+
+// doesWithout tells whether a driver can be used without a section of its own,
+// by what it inherits.
+func (d *Driver) doesWithout(configs Configs) bool {
+	raw, err := d.inherit.fill(nil, configs)
+	return err == nil && decodeStrict(raw, d.NewConfig()) == nil
 }
 
 // discoverIn asks the drivers whose connection belongs to one session.

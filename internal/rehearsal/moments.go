@@ -56,8 +56,9 @@ func (r *copied) reach(counts []int) control.Reach {
 				}
 			}
 		}
-		env.Drivers, env.Clusters = drivers, clusters
-		return env, r.onlyCopies(env)
+		// Made anew: what this does not know of an environment must lead nowhere.
+		led := plan.Environment{Name: env.Name, Protected: env.Protected, Drivers: drivers, Clusters: clusters}
+		return led, r.onlyCopies(led)
 	}
 }
 

@@ -118,6 +118,21 @@ func TestRehearseOnCopy(t *testing.T) {
 	}
 }
 
+// TestRehearseDefaultCluster: an environment that names no cluster is the one of
+// the default kubeconfig, and a rehearsal copies that, too.
+func TestRehearseDefaultCluster(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	raw, err := os.ReadFile(s.server.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, "default", string(raw)+"\ncurrent-context: admin\n")
+	s.env = []string{"KUBECONFIG=" + filepath.Join(s.dir, "default")}
+	s.rewrite(t, fmt.Sprintf("    kube: {kubeconfig: %s, context: %s}\n", s.kubeconfig, s.context), "")
+	s.rehearse(t, "shop", "solo").must(t, 0).says(t, "were byte for byte as before")
+}
+
 // TestRehearseRoutes rehearses routes of every implementation, with a page
 // server and a pass, into each kind of file.
 func TestRehearseRoutes(t *testing.T) {
