@@ -179,8 +179,8 @@ func TestStopOfOne(t *testing.T) {
 		stops[0]()
 		synctest.Wait()
 		select {
-		case <-ended:
-			t.Error("the read ended though one waits for it")
+		case err := <-ended:
+			t.Error("the read ended though one waits for it:", err)
 		default:
 		}
 		stops[1]()
