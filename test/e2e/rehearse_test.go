@@ -13,6 +13,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/noren-dev/noren/internal/testkube"
@@ -157,7 +158,11 @@ func TestRehearseRoutes(t *testing.T) {
 // says where, and what would have been changed by then.
 func TestRehearsalFails(t *testing.T) {
 	t.Parallel()
-	s := newShop(t)
+	s := newShop(t, func(o *shopOptions) { o.deaf = true })
+	until(t, "Argo CD has looked for the last time", func() bool {
+		_, compared, _ := unstructured.NestedString(s.read(t, applications, "solo"), "status", "reconciledAt")
+		return compared
+	})
 	s.edit(t, applications, "solo", func(o map[string]any) { set(t, o, "Degraded", "status", "health", "status") })
 	s.rehearse(t, "solo", "--wait", "500ms").must(t, 10).says(t, "rehearsal failed", "The rehearsal of opening solo in prod FAILED at: Git's state is back",
 		"its health is Degraded", "By then it would have changed:", "take noren's rules out of ingress "+s.ns+"/solo", "and all was closed again as it had been", "the cluster was only read")
