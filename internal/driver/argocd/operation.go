@@ -3,11 +3,10 @@ package argocd
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // Phases of an operation that has not ended. With retries, a failed attempt
@@ -26,9 +25,9 @@ func (a *application) busy() string {
 	running := state != nil && (state.Phase == phaseRunning || state.Phase == phaseTerminating)
 	switch {
 	case running && state.Phase == phaseTerminating:
-		return "a sync is being ended" + started(*state) + said(state.Message)
+		return "a sync is being ended" + started(*state) + gitops.Said(state.Message)
 	case running:
-		return "a sync is running" + started(*state) + by(state.Operation) + said(state.Message)
+		return "a sync is running" + started(*state) + by(state.Operation) + gitops.Said(state.Message)
 	case a.Operation != nil:
 		return "a sync is asked for and has not begun" + by(*a.Operation)
 	default:
@@ -52,37 +51,6 @@ func by(o operation) string {
 	default:
 		return ""
 	}
-}
-
-func said(message string) string {
-	if message = oneLine(message); message == "" {
-		return ""
-	}
-	return ": " + message
-}
-
-// maxMessage is how much of a message of Argo CD's a finding quotes, in
-// characters: a failed sync lists every object with its error.
-const maxMessage = 300
-
-// oneLine makes a message, which holds words of other systems, fit for one
-// line of a terminal.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r): // controls and formats could move the cursor
-			return -1
-		default:
-			return r
-		}
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > maxMessage {
-		return string(runes[:maxMessage]) + "…"
-	}
-	return s
 }
 
 // terminate are commands that end the running operation: with Argo CD's own

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // Words of status.sync.status, status.health.status and status.resources.
@@ -128,11 +129,11 @@ func (s *settled) back(app *application, how automation) action.Verdict {
 		v.Try = append(v.Try, fmt.Sprintf("argocd app diff %s --app-namespace %s", s.ref.Name, s.ref.Namespace))
 	}
 	if h := app.Status.Health; h.Status != healthy {
-		say("its health is %s%s", h.Status, said(h.Message))
+		say("its health is %s%s", h.Status, gitops.Said(h.Message))
 	}
 	if !v.OK {
 		for _, c := range app.Status.Conditions {
-			say("%s%s", c.Type, said(c.Message))
+			say("%s%s", c.Type, gitops.Said(c.Message))
 		}
 		v.Summary = fmt.Sprintf("Application %s is not as Git says, or not healthy", s.ref)
 	}

@@ -3,13 +3,12 @@ package flux
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 )
 
 // requestedAt asks Flux to reconcile: any value that status.lastHandledReconcileAt
@@ -62,7 +61,7 @@ func (o *object) busy() string {
 	if !ok || c.Status != metav1.ConditionTrue || c.Reason == reasonRetry {
 		return ""
 	}
-	return "it is being applied since " + c.LastTransitionTime.UTC().Format(time.RFC3339) + said(c.Message)
+	return "it is being applied since " + c.LastTransitionTime.UTC().Format(time.RFC3339) + gitops.Said(c.Message)
 }
 
 // quiet is OK when nothing is being applied: a suspension does not interrupt
@@ -77,29 +76,4 @@ func (t target) quiet(o *object) action.Verdict {
 		Findings: []string{fmt.Sprintf("%s: %s; wait for its end", t.what(), busy)},
 		Try:      []string{fmt.Sprintf("flux get %s %s -n %s", t.kind.word, t.ref.Name, t.ref.Namespace)},
 	}
-}
-
-// maxMessage is how much of a message of Flux's a finding quotes, in characters.
-const maxMessage = 300
-
-// said is a message of Flux's, which holds words of other systems, fit for one
-// line of a terminal.
-func said(message string) string {
-	message = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r): // controls and formats could move the cursor
-			return -1
-		default:
-			return r
-		}
-	}, message)), " ")
-	if message == "" {
-		return ""
-	}
-	if runes := []rune(message); len(runes) > maxMessage {
-		message = string(runes[:maxMessage]) + "…"
-	}
-	return ": " + message
 }

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/kubeclient/gitops"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
 )
 
@@ -90,7 +91,7 @@ func (r *ready) Check(ctx context.Context) (action.Verdict, error) {
 	case !known:
 		say("Flux has not said whether it is ready")
 	case c.Status != metav1.ConditionTrue:
-		say("%s%s", c.Reason, said(c.Message))
+		say("%s%s", c.Reason, gitops.Said(c.Message))
 	case o.Status.ObservedGeneration != o.Metadata.Generation:
 		say("Flux has not looked at it since it was changed")
 	}
