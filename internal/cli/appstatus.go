@@ -100,7 +100,9 @@ stays as it is. It may be run at any time, also by a pipeline.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.aboutStatus(cmd.Context(), &env, func(ctx context.Context, c *control.Control) error {
 				changes, err := c.Publish(ctx, env)
-				a.published(env, changes)
+				if err == nil || len(changes) > 0 {
+					a.published(env, changes)
+				}
 				return err
 			})
 		},
