@@ -15,14 +15,16 @@ import (
 
 // Bounds on every outside call. One call may take callPatience, unless [Env] says
 // otherwise; a call that does not return in time, or ends with action.ErrUnavailable, is tried again
-// up to callTries times in all, with pauses that grow by three quarters from
-// firstPause and are spread at random by half, so that many targets do
-// not come back at the same moment. They grow slowly, as of many calls side by
-// side the unluckiest is what all wait for.
+// up to callTries times in all, with pauses that grow threefold from firstPause
+// and are spread at random by half, so that many targets do not come back at the
+// same moment. The first is short, as of many calls side by side the unluckiest
+// is what all wait for, and most of what is lost on the way is lost once; the
+// last are long, for what is down. What an outside asks for, such as
+// Retry-After, is its driver's to wait for.
 const (
 	callPatience = 30 * time.Second
 	callTries    = 6
-	firstPause   = 100 * time.Millisecond
+	firstPause   = 25 * time.Millisecond
 )
 
 // guarded wraps an instance's calls in the bounds above. Retrying is safe
@@ -164,7 +166,7 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 			return r, errors.Join(ctx.Err(), err)
 		case <-timer.C:
 		}
-		pause += pause * 3 / 4
+		pause *= 3
 	}
 }
 
