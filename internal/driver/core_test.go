@@ -186,12 +186,12 @@ func TestGuardRetries(t *testing.T) {
 		most  time.Duration
 	}{
 		{"at once", nil, 1, nil, 0},
-		{"after two", []error{busy, busy}, 3, nil, 450 * time.Millisecond},
-		{"gives up", []error{busy, busy, busy, busy, busy, busy, busy}, 6, action.ErrUnavailable, 3083 * time.Millisecond},
+		{"after two", []error{busy, busy}, 3, nil, 150 * time.Millisecond},
+		{"gives up", []error{busy, busy, busy, busy, busy, busy, busy}, 6, action.ErrUnavailable, 4538 * time.Millisecond},
 		{"was prepared from an old list", []error{errors.Join(busy, driver.ErrOutdated)}, 2, nil, 0},
-		{"is outdated again", []error{errors.Join(busy, driver.ErrOutdated), errors.Join(busy, driver.ErrOutdated)}, 3, nil, 263 * time.Millisecond},
+		{"is outdated again", []error{errors.Join(busy, driver.ErrOutdated), errors.Join(busy, driver.ErrOutdated)}, 3, nil, 38 * time.Millisecond},
 		{"drift is final", []error{action.ErrDrift}, 1, action.ErrDrift, 0},
-		{"busy, then drift", []error{busy, action.ErrDrift}, 2, action.ErrDrift, 150 * time.Millisecond},
+		{"busy, then drift", []error{busy, action.ErrDrift}, 2, action.ErrDrift, 38 * time.Millisecond},
 	}
 	do := map[string]func(context.Context, *driver.Session) error{
 		"observe": func(ctx context.Context, s *driver.Session) error {
