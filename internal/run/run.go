@@ -170,7 +170,7 @@ type Run struct {
 	// Reminders are what people were told of the closing, oldest first.
 	Reminders []Reminder
 	Steps     map[string]*Step
-	planned   map[string]plan.Step
+	planned   map[string]*plan.Step
 	Problem   *Problem // why the run waits, takes back, or ended as it did
 	// Adopted is who rebuilt the run from its marks, and when: its records
 	// before that are elsewhere, or lost. It is zero for any other run.
@@ -220,17 +220,26 @@ const (
 // New returns the run of a plan to which nothing has happened yet.
 func New(id string, p *plan.Plan, digest, actor string, created time.Time) *Run {
 	r := &Run{ID: id, Plan: p, Digest: digest, Actor: actor, Created: created,
-		Status: Created, Until: p.Until, Steps: map[string]*Step{}, planned: map[string]plan.Step{}}
-	for _, s := range p.Steps() {
-		r.Steps[s.ID], r.planned[s.ID] = &Step{Status: StepPending}, s
+		Status: Created, Until: p.Until, Steps: map[string]*Step{}, planned: map[string]*plan.Step{}}
+	expect := func(steps []plan.Step) {
+		for i := range steps {
+			s := &steps[i]
+			r.Steps[s.ID], r.planned[s.ID] = &Step{Status: StepPending}, s
+		}
 	}
+	for _, stage := range p.Stages {
+		expect(stage.Steps)
+	}
+	expect(p.Return)
 	return r
 }
 
 // Planned returns the plan's step of that id.
 func (r *Run) Planned(id string) (plan.Step, bool) {
-	s, ok := r.planned[id]
-	return s, ok
+	if s, ok := r.planned[id]; ok {
+		return *s, true
+	}
+	return plan.Step{}, false
 }
 
 // Fold applies an event to the run. Events it has seen already, and those of

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -166,15 +167,15 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 	if err != nil {
 		return nil, s.Explain(err)
 	}
-	var p plan.Plan
-	if err := json.Unmarshal([]byte(body), &p); err != nil {
-		return nil, fmt.Errorf("plan of run %s: %w", id, err)
+	p, err := s.decoded(id, body)
+	if err != nil {
+		return nil, err
 	}
 	at, err := parseStamp(created)
 	if err != nil {
 		return nil, err
 	}
-	r := run.New(id, &p, digest, actor, at)
+	r := run.New(id, p, digest, actor, at)
 	events, err := s.Events(ctx, id, 0)
 	if err != nil {
 		return nil, err
@@ -183,6 +184,36 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 		r.Fold(e)
 	}
 	return r, nil
+}
+
+// planKept is a plan as it was decoded from the text of that hash.
+type planKept struct {
+	of   [sha256.Size]byte
+	plan *plan.Plan
+}
+
+// mostPlans bounds the plans that are kept decoded: a run, the closing that it
+// undoes, and one more that is looked at meanwhile.
+const mostPlans = 3
+
+// decoded is the plan of a run. Nobody changes a plan, so that all who read a
+// run share one: those of large closings are many megabytes.
+func (s *Store) decoded(id, body string) (*plan.Plan, error) {
+	hash := sha256.Sum256([]byte(body))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept, ok := s.plans[id]; ok && kept.of == hash {
+		return kept.plan, nil
+	}
+	var p plan.Plan
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		return nil, fmt.Errorf("plan of run %s: %w", id, err)
+	}
+	if len(s.plans) == mostPlans {
+		clear(s.plans)
+	}
+	s.plans[id] = planKept{hash, &p}
+	return &p, nil
 }
 
 func (s *Store) noSuchRun(id string) error {

@@ -52,7 +52,8 @@ type Store struct {
 
 	mu        sync.Mutex // guards what follows
 	waiting   []*appending
-	appending bool // somebody is recording what waits
+	appending bool                // somebody is recording what waits
+	plans     map[string]planKept // by run; see decoded
 }
 
 // Open opens the state file in dir, making both if need be. now tells the
@@ -62,7 +63,7 @@ func Open(ctx context.Context, dir string, now func() time.Time) (*Store, error)
 		return nil, unusable(dir, err)
 	}
 	path := filepath.Join(dir, "noren.db")
-	s := &Store{path: path, now: now}
+	s := &Store{path: path, now: now, plans: map[string]planKept{}}
 	// The file holds passes: it is made here, readable to its owner alone, and
 	// SQLite gives the same mode to the files beside it.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
