@@ -119,7 +119,7 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Extend, Environment: closing.Plan.Environment, Until: req.Until, AutoOpen: closing.Plan.AutoOpen,
 		Zone: closing.Plan.Zone, Reason: req.Reason, Mark: token(len(closing.Plan.Mark)), Pass: closing.Plan.Pass, Holder: services[0].Run.ID,
-		Closing: closing.ID, OnFailure: req.OnFailure}
+		Closing: closing.ID, Moves: len(marks), OnFailure: req.OnFailure}
 	x := &extender{Control: c, req: req, plan: p, session: c.session(p.Environment), closing: closing, marks: marks,
 		written: plan.Written(receipts, extensions...)}
 	var names []string

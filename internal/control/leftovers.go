@@ -223,10 +223,27 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)})
 		}
 	}
+	e.tellNewestEnd()
 	slices.SortStableFunc(e.Leftovers, func(a, b Leftover) int {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Target, b.Target))
 	})
 	return e, e.contend(held, c.Registry.Pause)
+}
+
+// tellNewestEnd gives all marks of a run the end of the one that was written by
+// the latest extension: an extension writes only those beside a page.
+func (e *EnvironmentLook) tellNewestEnd() {
+	newest := map[string]*plan.Origin{}
+	for _, l := range e.Leftovers {
+		if o := l.origin; o != nil && (newest[l.Run] == nil || o.Moves > newest[l.Run].Moves) {
+			newest[l.Run] = o
+		}
+	}
+	for i, l := range e.Leftovers {
+		if o := newest[l.Run]; o != nil && l.origin != nil {
+			e.Leftovers[i].Until = o.Until
+		}
+	}
 }
 
 func sentence(s string) string {

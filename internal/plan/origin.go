@@ -34,6 +34,9 @@ type Origin struct {
 	Until    time.Time     `json:"until,omitzero"`
 	Zone     string        `json:"zone"`
 	Reason   string        `json:"reason,omitempty"`
+	// Moves is how many extensions had been made: of two marks of one closing
+	// with different ends, the one with more tells the newer.
+	Moves int `json:"moves,omitempty"`
 	// Page is the mark in the closing's pages.
 	Page string `json:"page"`
 }
@@ -57,7 +60,7 @@ func (p *Plan) origin(id string) (Origin, bool) {
 		for _, s := range stage.Steps {
 			if s.ID == id {
 				return Origin{Version: OriginVersion, Environment: p.Environment.Name, Service: p.serviceOf(s), Stage: stage.Name,
-					Order: order, Track: s.Track, Cluster: s.Cluster, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Page: p.Mark}, true
+					Order: order, Track: s.Track, Cluster: s.Cluster, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Moves: p.Moves, Page: p.Mark}, true
 			}
 			order++
 		}
@@ -179,8 +182,8 @@ func originless(r action.Receipt, pauses Pauses) *Origin {
 
 // rebuild files what one mark tells, and returns its step.
 func (p *Plan) rebuild(m action.Mark, o *Origin) Step {
-	if o.Zone != "" {
-		p.Until, p.Zone, p.Reason, p.Mark = o.Until, o.Zone, o.Reason, o.Page
+	if o.Zone != "" && o.Moves >= p.Moves {
+		p.Until, p.Zone, p.Reason, p.Mark, p.Moves = o.Until, o.Zone, o.Reason, o.Page, o.Moves
 	}
 	p.addService(o.Service)
 	r := m.Receipt

@@ -65,6 +65,8 @@ type Plan struct {
 	Holder string `json:"holder,omitempty"`
 	// Closing is the run that an Open plan undoes and an Extend plan extends.
 	Closing string `json:"closing,omitempty"`
+	// Moves is how many extensions of the closing there are, with this one.
+	Moves int `json:"moves,omitempty"`
 	// OnFailure is what to do when a step fails and nobody is there to ask.
 	OnFailure OnFailure       `json:"onFailure"`
 	Notes     []Note          `json:"notes,omitempty"`
