@@ -230,17 +230,18 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 	return e, e.contend(held, c.Registry.Pause)
 }
 
-// tellNewestEnd gives all marks of a run the end of the one that was written by
+// tellNewestEnd gives all marks of a service the end of the one that was written by
 // the latest extension: an extension writes only those beside a page.
 func (e *EnvironmentLook) tellNewestEnd() {
+	key := func(l Leftover) string { return l.Run + " " + l.Service } // an extension is of services
 	newest := map[string]*plan.Origin{}
 	for _, l := range e.Leftovers {
-		if o := l.origin; o != nil && (newest[l.Run] == nil || o.Moves > newest[l.Run].Moves) {
-			newest[l.Run] = o
+		if o := l.origin; o != nil && (newest[key(l)] == nil || o.Moves > newest[key(l)].Moves) {
+			newest[key(l)] = o
 		}
 	}
 	for i, l := range e.Leftovers {
-		if o := newest[l.Run]; o != nil && l.origin != nil {
+		if o := newest[key(l)]; o != nil && l.origin != nil {
 			e.Leftovers[i].Until = o.Until
 		}
 	}
