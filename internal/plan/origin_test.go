@@ -123,6 +123,13 @@ func TestRebuildOfAPart(t *testing.T) {
 	if d := cmp.Diff([]string{"k:web", "k:api"}, again.Locks); d != "" {
 		t.Errorf("locks: %s", d)
 	}
+	missing := map[string]int{}
+	for _, s := range again.Services {
+		missing[s.Name] = s.Missing
+	}
+	if d := cmp.Diff(map[string]int{"shop": 2, "api": 2}, missing); d != "" {
+		t.Errorf("changes without a mark: %s", d)
+	}
 }
 
 // TestRebuildWithoutOrigin rebuilds what an older noren left.

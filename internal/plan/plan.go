@@ -144,6 +144,9 @@ type Service struct {
 	Paths []string `json:"paths,omitempty"`
 	// Workloads rest while it is closed.
 	Workloads []Workload `json:"workloads,omitempty"`
+	// Missing is, of a closing that was rebuilt from its marks, how many of the
+	// service's changes carry none: the closing was cut off, or is half undone.
+	Missing int `json:"missing,omitempty"`
 }
 
 // A Workload is what works behind the entrances and rests while they are closed.
