@@ -187,7 +187,7 @@ func (s *Store) Run(ctx context.Context, id string) (*run.Run, error) {
 
 func (s *Store) noSuchRun(id string) error {
 	return &fault.Fault{Code: fault.NotFound, Summary: "no such run",
-		Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren status", "noren watch"}}
+		Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren history"}}
 }
 
 // Unfinished lists the ids of the runs that have not ended, oldest first.
