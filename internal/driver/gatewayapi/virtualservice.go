@@ -246,7 +246,7 @@ func (e *virtualServiceEntrance) Close(s *driver.Survey, c edge.Closing) (*drive
 	}
 	entries, err := drawEntries(c)
 	if err != nil {
-		return nil, err
+		return nil, on("VirtualService "+e.key(), err)
 	}
 	params := InsertParams{Namespace: e.namespace, Name: e.name}
 	for _, entry := range entries {
