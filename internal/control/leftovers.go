@@ -359,7 +359,7 @@ func (e *EnvironmentLook) contend(held *holdings, pauses plan.Pauses) error {
 			switch {
 			case held.targets[target]:
 				l.Cause, l.What = Contended, fmt.Sprintf("%s is held by a run of this state directory too: open that first.", target)
-				l.Try = []string{"noren status", "noren recover --env " + e.Environment + " --run " + l.Run + "     # afterwards"}
+				l.Try = []string{"noren status     # which service it is, to open first", "noren recover --env " + e.Environment + " --run " + l.Run + "     # afterwards"}
 			case len(others) > 0:
 				l.Cause, l.What = Contended, fmt.Sprintf("%s is marked by run %s too. Recover one after the other, the newest first.", target, strings.Join(others, ", "))
 				l.Try = []string{"noren recover --env " + e.Environment + " --run " + l.Run}
