@@ -12,7 +12,7 @@ func TestAdoptedHalfWay(t *testing.T) {
 	killed.must(t, -1)
 	state := t.TempDir()
 	s.noren(t, state, "recover", "--env", "prod", "--keep-closed", "--confirm", "prod").must(t, 0).
-		says(t, "half closed:", "it was cut off half-way", "Adopted, closed half-way only: shop. Customers may get in.")
+		says(t, "half closed:", "it may be closed half-way only", "Adopted, closed half-way only: shop. Customers may get in.")
 	s.noren(t, state, "status").must(t, 0).says(t, "shop  half closed since", "customers may get in")
 	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
 	s.same(t, before)

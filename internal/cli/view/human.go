@@ -377,7 +377,7 @@ func closedState(c control.ClosedService) string {
 
 // halfWay says what is missing of a closing that was rebuilt from its marks.
 func halfWay(missing int) string {
-	return fmt.Sprintf("%d of its changes carried no usable mark when it was adopted: it was cut off half-way, and customers may get in", missing)
+	return fmt.Sprintf("%d of its changes carried no usable mark when it was adopted: it may be closed half-way only, and customers may get in", missing)
 }
 
 // state is what a holder's run means for its service.
