@@ -65,6 +65,21 @@ func TestExtendPagesOfThePageServer(t *testing.T) {
 	s.same(t, before)
 }
 
+// TestExtendAdoptedPageServer: the page of an adopted closing is not known, and
+// who moves its end hears at the end that customers go on reading the former one.
+func TestExtendAdoptedPageServer(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, withStall)
+	before, state := s.objects(t), t.TempDir()
+	s.noren(t, t.TempDir(), "close", "stall", "--env", "prod", "--until", "03:00", "--confirm", "prod").must(t, 0)
+	s.noren(t, state, "recover", "--env", "prod", "--keep-closed", "--confirm", "prod").must(t, 0)
+	s.noren(t, state, "extend", "--env", "prod", "--until", "03:01", "--shorten", "--confirm", "prod").must(t, 0).
+		says(t, "WARNING", "goes on telling the end that it told before")
+	s.tells(t, "stall", "03:00", "18:00:00", true)
+	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.same(t, before)
+}
+
 // TestExtensionUndoneOnThePageServer: an extension that cannot be proved puts
 // the former page back.
 func TestExtensionUndoneOnThePageServer(t *testing.T) {
