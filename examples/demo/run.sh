@@ -45,7 +45,7 @@ export PATH="$work/bin:$PATH" NOREN_STATE_DIR="$work/state/noren" NOREN_CONFIG="
 
 say "A web shop and a JSON API, behind noren's gate (in $work)"
 apps 127.0.0.1:8081 127.0.0.1:8082 &
-noren gate --config gate.yaml &
+noren gate --config gate.yaml 2>gate.log &
 until_answers http://shop.localhost:8080/healthz
 until_answers http://api.localhost:8080/healthz
 

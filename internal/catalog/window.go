@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,9 +66,10 @@ func after(now time.Time, s string) (time.Time, error) {
 		if d, err := time.ParseDuration(s + "m"); err == nil && d > 0 {
 			try = []string{"--for " + s + "m", "--for " + s + "h"}
 		}
-		var days float64
-		if n, _ := fmt.Sscanf(s, "%fd", &days); n == 1 && days > 0 && days <= 7 {
-			try = []string{fmt.Sprintf("--for %gh", days*24)}
+		if n, ok := strings.CutSuffix(s, "d"); ok {
+			if days, err := strconv.ParseFloat(n, 64); err == nil && days > 0 && days <= 7 {
+				try = []string{fmt.Sprintf("--for %gh", days*24)}
+			}
 		}
 		return time.Time{}, window("malformed duration", fmt.Sprintf("%q is not a length of time, such as 30m, 2h or 1h30m.", s), try...)
 	case d <= 0:

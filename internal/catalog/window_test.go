@@ -62,6 +62,7 @@ func TestParseWindowRefuses(t *testing.T) {
 	for _, c := range []struct{ zone, now, forFlag, until, want string }{
 		{tokyo, "2026-11-23T22:00:00+09:00", "30m", "2026-11-24 03:00", `two ends of the window: --for 30m and --until "2026-11-24 03:00" both say when it ends. Give one. | --for 30m | --until '2026-11-24 03:00'`},
 		{tokyo, "2026-11-23T22:00:00+09:00", "30", "", `malformed duration: "30" is not a length of time, such as 30m, 2h or 1h30m. | --for 30m | --for 30h`},
+		{tokyo, "2026-11-23T22:00:00+09:00", "5", "", `malformed duration: "5" is not a length of time, such as 30m, 2h or 1h30m. | --for 5m | --for 5h`},
 		{tokyo, "2026-11-23T22:00:00+09:00", "2d", "", `malformed duration: "2d" is not a length of time, such as 30m, 2h or 1h30m. | --for 48h`},
 		{tokyo, "2026-11-23T22:00:00+09:00", "soon", "", `malformed duration: "soon" is not a length of time, such as 30m, 2h or 1h30m.`},
 		{tokyo, "2026-11-23T22:00:00+09:00", "-5m", "", `window is empty: --for -5m ends no later than it begins.`},

@@ -67,7 +67,7 @@ An HTML report is one file with a picture in it. A Markdown report that is
 written to a file gets the picture beside it, as .svg.`,
 		Example: `  noren report close-1124-vrws --format html --out report.html
   noren report close-1124-vrws --out docs/post-mortem.md`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case a.output == formatJSON:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,7 +104,7 @@ func (a *app) openAdopted(ctx context.Context, c *control.Control, rec *control.
 	}
 	switch {
 	case req.keep && len(rec.Runs) > 0:
-		a.view.Result(fmt.Sprintf("Adopted. It is still closed; open it with: noren open --env %s", env), map[string]any{"adopted": runNames(rec)})
+		a.view.Result(stillClosed(rec)+" Open it with: noren open --env "+env, map[string]any{"adopted": runNames(rec)})
 		return nil
 	case len(adopted) == 0 || req.keep:
 		if len(rec.Runs) == 0 && len(rec.Stuck) == 0 && rec.Look.Err == nil {
@@ -120,6 +121,20 @@ func (a *app) openAdopted(ctx context.Context, c *control.Control, rec *control.
 		}
 	}
 	return a.open(ctx, c, open, confirm)
+}
+
+// stillClosed says what is so after an adoption that opens nothing.
+func stillClosed(rec *control.Recovery) string {
+	var half []string
+	for _, s := range asPlan(rec).Services {
+		if s.Missing > 0 {
+			half = append(half, s.Name)
+		}
+	}
+	if len(half) > 0 {
+		return "Adopted, closed half-way only: " + strings.Join(half, ", ") + ". Customers may get in."
+	}
+	return "Adopted. It is as closed as its marks say, which was not proved."
 }
 
 func runNames(rec *control.Recovery) []string {

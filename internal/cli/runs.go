@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/run"
 )
 
@@ -123,6 +125,20 @@ func (a *app) runID(ctx context.Context, c *control.Control, args []string, list
 	return runs[0].ID, nil
 }
 
+// oneRun wants the name of one run, and says where to find it.
+func oneRun(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	f := &fault.Fault{Code: fault.Invalid, Summary: "no run was named", Detail: fmt.Sprintf("noren %s is about one run, whose name it needs.", cmd.Name()),
+		Try: []string{"noren history     # lists runs", "noren " + cmd.Name() + " RUN"}}
+	if len(args) > 1 {
+		f.Summary = "more than one run was named"
+		f.Detail = fmt.Sprintf("noren %s is about one run, and these are %d: %s.", cmd.Name(), len(args), strings.Join(args, ", "))
+	}
+	return f
+}
+
 // signalCommand makes the command that sends a signal to a run.
 func (a *app) signalCommand(name string) *cobra.Command {
 	short := map[string]string{
@@ -134,7 +150,7 @@ func (a *app) signalCommand(name string) *cobra.Command {
 	return &cobra.Command{
 		Use:   name + " RUN",
 		Short: short[name],
-		Args:  cobra.ExactArgs(1),
+		Args:  oneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), nil, func(c *control.Control) error {
 				r, err := c.Run(cmd.Context(), args[0])

@@ -257,6 +257,9 @@ type ClosedService struct {
 	// Keeper minds it, nil if nobody does.
 	Keeper *Keeper
 	Extent string // how much of it is closed: plan.All, "read-only", "only /checkout/*"
+	// Missing is how many of its changes carried no mark when its closing was
+	// adopted: it is closed half-way.
+	Missing int
 }
 
 // Status lists what is closed, or half way, by environment and service.
@@ -349,7 +352,7 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 		}
 		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine, Workloads: resting,
 			Run: r, Closing: closing, Since: closing.Created, Until: closing.UntilOf(s.Name), Extension: closing.LastExtension(s.Name),
-			AutoOpen: closing.Plan.AutoOpen, Reason: closing.Plan.Reason, Extent: s.Extent()}
+			AutoOpen: closing.Plan.AutoOpen, Reason: closing.Plan.Reason, Extent: s.Extent(), Missing: s.Missing}
 		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {
 			cs.Overdue = now.Sub(cs.Until).Round(time.Second)
 		}

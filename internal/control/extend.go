@@ -1,7 +1,9 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -104,8 +106,10 @@ type extender struct {
 	closing *run.Run
 	catalog []catalog.Service
 	marks   []string // of the pages that may be up, oldest first
-	written map[string][]action.State
-	pages   []ServicePage
+	// extensions are those of the closing that were not undone.
+	extensions []plan.Extended
+	written    map[string][]action.State
+	pages      []ServicePage
 }
 
 func (c *Control) planExtend(ctx context.Context, services []ClosedService, req ExtendRequest) (*Closing, error) {
@@ -119,8 +123,8 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Extend, Environment: closing.Plan.Environment, Until: req.Until, AutoOpen: closing.Plan.AutoOpen,
 		Zone: closing.Plan.Zone, Reason: req.Reason, Mark: token(len(closing.Plan.Mark)), Pass: closing.Plan.Pass, Holder: services[0].Run.ID,
-		Closing: closing.ID, OnFailure: req.OnFailure}
-	x := &extender{Control: c, req: req, plan: p, session: c.session(p.Environment), closing: closing, marks: marks,
+		Closing: closing.ID, Moves: len(marks), OnFailure: req.OnFailure}
+	x := &extender{Control: c, req: req, plan: p, session: c.session(p.Environment), closing: closing, marks: marks, extensions: extensions,
 		written: plan.Written(receipts, extensions...)}
 	var names []string
 	for _, s := range services {
@@ -179,10 +183,8 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 	full := s.Closing.Plan.Services[slices.IndexFunc(s.Closing.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
 	full.Entrances, full.Workloads = s.Entrances, s.Workloads
 	x.plan.Services = append(x.plan.Services, full)
-	limits := map[string]int{}
 	for _, e := range s.Entrances {
 		x.plan.Locks = append(x.plan.Locks, e.Target)
-		limits[e.Target] = x.limit(s.Service, e)
 	}
 	for _, w := range s.Workloads {
 		x.plan.Locks = append(x.plan.Locks, w.Target)
@@ -193,23 +195,12 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 	up := s.Closing.Plan.Mark
 	changed := false
 	for _, step := range x.closes(s.Service) {
-		in, err := x.session.At(step.Cluster).Action(ctx, step.Action, step.Params)
-		if err != nil {
-			return nil, nil, err
-		}
-		if in.Renewer == nil {
-			continue // a part of the curtain that shows no page, or none that can change
-		}
-		page, err := x.page(s.Service, x.plan.Mark, limits[step.Track])
-		if err != nil {
-			return nil, nil, err
-		}
-		r, err := x.renew(ctx, in, step, page, limits[step.Track])
+		r, err := x.renew(ctx, step)
 		if err != nil {
 			return nil, nil, err
 		}
 		if r.mark == "" {
-			continue // a part of the curtain that shows no page
+			continue // a part of the curtain that shows no page, or none that can change
 		}
 		up, changed = r.mark, changed || r.changed
 		renew = append(renew, r.step)
@@ -227,21 +218,6 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 	return renew, prove, err
 }
 
-// limit is how many bytes the entrance's page may have.
-func (x *extender) limit(service string, e plan.Entrance) int {
-	for _, s := range x.catalog {
-		for _, o := range s.Entrances {
-			if s.Name != service || o.Kind != e.Kind || o.Name != e.Name || o.Cluster != e.Cluster {
-				continue
-			}
-			if limit, known := x.Registry.PageLimit(o.Kind, o.Options.JSON); known {
-				return limit
-			}
-		}
-	}
-	return page.ALBLimit
-}
-
 // closes are the changes of the closing that put up the service's page.
 func (x *extender) closes(service string) []plan.Step {
 	var steps []plan.Step
@@ -255,20 +231,21 @@ func (x *extender) closes(service string) []plan.Step {
 	return steps
 }
 
-func (x *extender) page(service, mark string, limit int) (edge.Response, error) {
+// page is the service's page as it is to be, with a mark.
+func (x *extender) page(service, mark string, room driver.Room) (edge.Response, error) {
 	i := slices.IndexFunc(x.catalog, func(s catalog.Service) bool { return s.Name == service })
 	content := page.Content{Until: x.req.Until, Mark: mark}
-	p, err := PageOf(x.Catalog, x.catalog[i], content, limit)
+	p, err := PageOf(x.Catalog, x.catalog[i], content, room.Limit)
 	if err != nil {
 		return edge.Response{}, err
 	}
-	r, err := responseOf(x.Catalog, x.catalog[i], p, content, limit, false)
+	r, err := responseOf(x.Catalog, x.catalog[i], p, content, room.Limit, room.Headers)
 	if err != nil {
 		return edge.Response{}, err
 	}
 	if mark == x.plan.Mark && !slices.ContainsFunc(x.pages, func(s ServicePage) bool { return s.Service == service }) {
 		p.ContentType = r.ContentType
-		x.pages = append(x.pages, ServicePage{Service: service, Page: p, Limit: limit})
+		x.pages = append(x.pages, ServicePage{Service: service, Page: p, Limit: room.Limit})
 	}
 	return r, nil
 }
@@ -281,7 +258,12 @@ type renewed struct {
 }
 
 // renew looks at the target of a change. It must be as noren left it.
-func (x *extender) renew(ctx context.Context, in *driver.Instance, s plan.Step, fresh edge.Response, limit int) (renewed, error) {
+func (x *extender) renew(ctx context.Context, s plan.Step) (renewed, error) {
+	session := x.session.At(s.Cluster)
+	in, err := session.Action(ctx, s.Action, s.Params)
+	if err != nil || in.Renewer == nil {
+		return renewed{}, err
+	}
 	now, err := in.Change.Observe(ctx)
 	if err != nil {
 		return renewed{}, unread(s.Target, x.plan.Environment.Name, err)
@@ -291,27 +273,69 @@ func (x *extender) renew(ctx context.Context, in *driver.Instance, s plan.Step, 
 		s.From, s.To = written[len(written)-1], s.From // as for an opening: before, ours, now
 		return renewed{}, extendDrift(drifted(&s, in, now, x.plan.Environment.Name), x.plan.Environment.Name)
 	}
-	var out renewed
-	for _, mark := range x.marks {
-		to, err := in.Renewer.Renew(now, fresh, []string{mark})
-		if err != nil {
+	for _, params := range x.params(s) {
+		if in, err = session.Action(ctx, s.Action, params); err != nil {
 			return renewed{}, err
 		}
-		if to.Equal(now) {
-			continue
+		for _, mark := range x.marks {
+			room, shows, err := in.Renewer.Shows(now, []string{mark})
+			if err != nil {
+				return renewed{}, err
+			}
+			if shows {
+				return x.renewing(ctx, in, s, now, mark, room)
+			}
 		}
-		same, err := x.page(s.Service, mark, limit)
-		if err != nil {
-			return renewed{}, err
-		}
-		unchanged, err := in.Renewer.Renew(now, same, []string{mark})
-		if err != nil {
-			return renewed{}, err
-		}
-		out = renewed{step: plan.Renewing(s, now, to), mark: mark, changed: !unchanged.Equal(now)}
 	}
-	if in.Describer != nil && out.mark != "" {
-		out.step.Description = in.Describer.Describe(now, out.step.To)
+	return renewed{}, nil
+}
+
+// params are those with which the closing and its extensions changed a target,
+// oldest first: a page that is not in a state is in one of them.
+func (x *extender) params(s plan.Step) []json.RawMessage {
+	all := []json.RawMessage{s.Params}
+	for _, e := range x.extensions {
+		for _, step := range e.Plan.Steps() {
+			if step.Renews == s.ID && !slices.ContainsFunc(all, func(have json.RawMessage) bool { return bytes.Equal(have, step.Params) }) {
+				all = append(all, step.Params)
+			}
+		}
+	}
+	return all
+}
+
+// renewing is the step that gives a target that shows a page of the mark
+// another one.
+func (x *extender) renewing(ctx context.Context, in *driver.Instance, s plan.Step, now action.State, mark string, room driver.Room) (renewed, error) {
+	fresh, err := x.page(s.Service, x.plan.Mark, room)
+	if err != nil {
+		return renewed{}, err
+	}
+	same, err := x.page(s.Service, mark, room)
+	if err != nil {
+		return renewed{}, err
+	}
+	to, err := in.Renewer.Renew(now, fresh, []string{mark})
+	if err != nil {
+		return renewed{}, err
+	}
+	unchanged, err := in.Renewer.Renew(now, same, []string{mark})
+	if err != nil {
+		return renewed{}, err
+	}
+	params, err := in.Renewer.Params(now, fresh)
+	if err != nil {
+		return renewed{}, err
+	}
+	out := renewed{step: plan.Renewing(s, now, to), mark: mark, changed: !unchanged.Equal(now)}
+	if params != nil {
+		out.step.Params = params
+		if in, err = x.session.At(s.Cluster).Action(ctx, s.Action, params); err != nil {
+			return renewed{}, err
+		}
+	}
+	if in.Describer != nil {
+		out.step.Description = in.Describer.Describe(now, to)
 	}
 	return out, nil
 }

@@ -223,10 +223,28 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)})
 		}
 	}
+	e.tellNewestEnd()
 	slices.SortStableFunc(e.Leftovers, func(a, b Leftover) int {
 		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Target, b.Target))
 	})
 	return e, e.contend(held, c.Registry.Pause)
+}
+
+// tellNewestEnd gives all marks of a service the end of the one that was written by
+// the latest extension: an extension writes only those beside a page.
+func (e *EnvironmentLook) tellNewestEnd() {
+	key := func(l Leftover) string { return l.Run + " " + l.Service } // an extension is of services
+	newest := map[string]*plan.Origin{}
+	for _, l := range e.Leftovers {
+		if o := l.origin; o != nil && (newest[key(l)] == nil || o.Moves > newest[key(l)].Moves) {
+			newest[key(l)] = o
+		}
+	}
+	for i, l := range e.Leftovers {
+		if o := newest[key(l)]; o != nil && l.origin != nil {
+			e.Leftovers[i].Until = o.Until
+		}
+	}
 }
 
 func sentence(s string) string {
@@ -341,7 +359,7 @@ func (e *EnvironmentLook) contend(held *holdings, pauses plan.Pauses) error {
 			switch {
 			case held.targets[target]:
 				l.Cause, l.What = Contended, fmt.Sprintf("%s is held by a run of this state directory too: open that first.", target)
-				l.Try = []string{"noren status", "noren recover --env " + e.Environment + " --run " + l.Run + "     # afterwards"}
+				l.Try = []string{"noren status     # which service it is, to open first", "noren recover --env " + e.Environment + " --run " + l.Run + "     # afterwards"}
 			case len(others) > 0:
 				l.Cause, l.What = Contended, fmt.Sprintf("%s is marked by run %s too. Recover one after the other, the newest first.", target, strings.Join(others, ", "))
 				l.Try = []string{"noren recover --env " + e.Environment + " --run " + l.Run}

@@ -149,6 +149,9 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if back.Resume, err = c.settle(ctx, o, unneeded(back.Resume, closing.ID, services, closed), req.Side); err != nil {
 		return nil, err
 	}
+	if err := c.takePauses(ctx, p, closing, services, closed); err != nil {
+		return nil, err
+	}
 	after, err := o.resumed(closing.Plan, back.Resume)
 	if err != nil {
 		return nil, err
@@ -161,6 +164,32 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		return nil, err
 	}
 	return c.hurried(p), o.err
+}
+
+// takePauses takes over the locks of all pauses that end with this opening: also
+// of those that nothing is to be put back on, since the sync was paused before
+// the closing, or stays as somebody else made it.
+func (c *Control) takePauses(ctx context.Context, p *plan.Plan, closing *run.Run, services, closed []ClosedService) error {
+	locks, err := c.store.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	held := map[string]bool{}
+	for _, l := range locks {
+		held[l.Target] = l.Run == p.Holder
+	}
+	var pauses []plan.Step
+	for _, stage := range closing.Plan.Stages {
+		if stage.Name == plan.StagePause {
+			pauses = append(pauses, stage.Steps...)
+		}
+	}
+	for _, s := range unneeded(pauses, closing.ID, services, closed) {
+		if held[s.Target] && !slices.Contains(p.Locks, s.Target) {
+			p.Locks = append(p.Locks, s.Target)
+		}
+	}
+	return nil
 }
 
 // closingOf returns the closing whose receipts are to be taken back: the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/edge"
@@ -24,6 +25,29 @@ func closedIn(env, id string, status run.Status, names ...string) []ClosedServic
 		all = append(all, ClosedService{Environment: env, Service: name, Run: r})
 	}
 	return all
+}
+
+// TestContentionWithAClosingOfThisState: recover would be refused until that is
+// open, so it is not what comes first.
+func TestContentionWithAClosingOfThisState(t *testing.T) {
+	t.Parallel()
+	look := EnvironmentLook{Environment: "prod", env: plan.Environment{Name: "prod"}}
+	mark, err := plan.MarkOf(&plan.Plan{Services: []plan.Service{{Name: "shop", Entrances: []plan.Entrance{{Target: "k:prod/web"}}}},
+		Stages: []plan.Stage{{Name: plan.StageClose, Steps: []plan.Step{{ID: "close-1", Track: "k:prod/web", Service: "shop", Target: "k:prod/web"}}}}},
+		action.Receipt{Run: "close-0101-othr", Step: "close-1", Action: "k/close", Target: "k:prod/web"}, nil, "ann@host")
+	if err != nil {
+		t.Fatal(err)
+	}
+	look.Leftovers = []Leftover{{Environment: "prod", Target: "k:prod/web", Cause: UnknownRun, Run: "close-0101-othr", Service: "shop", Ours: true, mark: mark}}
+	held := newHoldings()
+	held.targets["k:prod/web"] = true
+	if err := look.contend(held, func(string) (driver.Pause, bool) { return driver.Pause{}, false }); err != nil {
+		t.Fatal(err)
+	}
+	var f *fault.Fault
+	if !errors.As(contention(look.Leftovers), &f) || len(f.Try) != 2 || !strings.HasPrefix(f.Try[0], "noren status") || !strings.HasSuffix(f.Try[1], "# afterwards") {
+		t.Errorf("tries %q", f.Try)
+	}
 }
 
 func TestPick(t *testing.T) {

@@ -89,7 +89,7 @@ func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recover
 		}
 	}
 	if len(contended) > 0 {
-		return nil, contention(e.Environment, contended)
+		return nil, contention(contended)
 	}
 	for _, id := range slices.Sorted(maps.Keys(chosen)) {
 		r, err := c.rebuild(ctx, e.env, id, chosen[id])
@@ -106,7 +106,7 @@ func (r RecoverRequest) wants(l Leftover) bool {
 	return (r.Run == l.Run || r.Run == "" && l.Cause != OtherCatalog) && (len(r.Services) == 0 || slices.Contains(r.Services, l.Service) || slices.Contains(r.Services, l.Target))
 }
 
-func contention(env string, all []Leftover) error {
+func contention(all []Leftover) error {
 	f := &fault.Fault{Code: fault.Locked, Summary: "marks of two runs on one entrance", Left: "nothing by this command"}
 	said := map[string]bool{}
 	slices.SortStableFunc(all, func(a, b Leftover) int { return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Run, b.Run)) })
@@ -116,7 +116,11 @@ func contention(env string, all []Leftover) error {
 		}
 		said[l.Run] = true
 		f.Detail += fmt.Sprintf("%s %s\n", madeBy(l), l.What)
-		f.Try = append(f.Try, "noren recover --env "+env+" --run "+l.Run)
+		for _, try := range l.Try { // what is held here comes first
+			if !slices.Contains(f.Try, try) {
+				f.Try = append(f.Try, try)
+			}
+		}
 	}
 	f.Detail = strings.TrimSuffix(f.Detail, "\n")
 	return f

@@ -189,7 +189,7 @@ func (x *execution) receipt(ctx context.Context, s plan.Step, back bool) (action
 	}
 	if s.Renews != "" && !back {
 		extended := *closing
-		extended.Until, extended.Mark = x.plan.Until, x.plan.Mark
+		extended.Until, extended.Mark, extended.Moves = x.plan.Until, x.plan.Mark, x.plan.Moves
 		closing = &extended
 	}
 	m, err := plan.MarkOf(closing, of, s.Params, x.actor)

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -238,8 +239,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := edgehttp.Path(r.URL.EscapedPath())
 	p := s.choose(edgehttp.Host(r.Host), path)
 	if p == nil {
-		if said := r.Header.Get("X-Forwarded-Host"); said != "" {
-			p = s.choose(edgehttp.Host(said), path)
+		// Each proxy of several adds its own: the first is what the customer asked for.
+		if said, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ","); said != "" {
+			p = s.choose(edgehttp.Host(strings.TrimSpace(said)), path)
 		}
 	}
 	if p == nil {

@@ -142,6 +142,7 @@ func TestAnswers(t *testing.T) {
 		{name: "unknown", host: "example.org", kind: "text/plain; charset=utf-8"},
 		{name: "no host at all", host: "127.0.0.1", kind: "text/plain; charset=utf-8"},
 		{name: "a host of the proxy's own", host: "10.0.0.1", header: []string{"X-Forwarded-Host", "shop.example.com"}, mark: "m-shop", kind: "text/html; charset=utf-8"},
+		{name: "a host of each of two proxies", host: "10.0.0.1", header: []string{"X-Forwarded-Host", "shop.example.com, inner.example.com"}, mark: "m-shop", kind: "text/html; charset=utf-8"},
 		{name: "a claim", host: "x.example.com", header: []string{"X-Forwarded-Host", "shop.example.com"}, mark: "m-wide", kind: "text/html; charset=utf-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -34,6 +34,13 @@ type Origin struct {
 	Until    time.Time     `json:"until,omitzero"`
 	Zone     string        `json:"zone"`
 	Reason   string        `json:"reason,omitempty"`
+	// Moves is how many extensions had been made: of two marks of one closing
+	// with different ends, the one with more tells the newer.
+	Moves int `json:"moves,omitempty"`
+	// Changes is how many changes of the closing closed and brought to rest what
+	// is the service's, each of which leaves a mark. Those of an older noren do
+	// not say.
+	Changes int `json:"changes,omitempty"`
 	// Page is the mark in the closing's pages.
 	Page string `json:"page"`
 }
@@ -57,13 +64,31 @@ func (p *Plan) origin(id string) (Origin, bool) {
 		for _, s := range stage.Steps {
 			if s.ID == id {
 				return Origin{Version: OriginVersion, Environment: p.Environment.Name, Service: p.serviceOf(s), Stage: stage.Name,
-					Order: order, Track: s.Track, Cluster: s.Cluster, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Page: p.Mark}, true
+					Order: order, Track: s.Track, Cluster: s.Cluster, Title: s.Title, Patience: s.Patience, Until: p.Until, Zone: p.Zone, Reason: p.Reason, Moves: p.Moves, Changes: p.changes(s.Service), Page: p.Mark}, true
 			}
 			order++
 		}
 	}
 	return Origin{}, false
 }
+
+// changes are how many of the plan's close a service or bring its workloads to
+// rest.
+func (p *Plan) changes(service string) int {
+	n := 0
+	for _, stage := range p.Stages {
+		for _, s := range stage.Steps {
+			if counted(stage.Name) && s.Service == service && s.Kind == action.KindChange && !s.From.Equal(s.To) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// counted are the stages in which each change of a service is needed for it to be
+// closed.
+func counted(stage StageName) bool { return stage == StageClose || stage == StageRest }
 
 // serviceOf is the service of a step, with the entrance that is the step's
 // track, or all of them where it is none's.
@@ -116,6 +141,14 @@ func Rebuild(env Environment, marks []action.Mark, pauses Pauses) (*Plan, []acti
 		return nil, nil, err
 	}
 	var receipts []action.Receipt
+	marked, changes := map[string]int{}, map[string]int{}
+	for _, t := range all {
+		service := t.origin.Service.Name
+		changes[service] = max(changes[service], t.origin.Changes)
+		if counted(t.origin.Stage) {
+			marked[service]++
+		}
+	}
 	for _, name := range marking {
 		stage := Stage{Name: name}
 		for _, t := range all {
@@ -131,6 +164,9 @@ func Rebuild(env Environment, marks []action.Mark, pauses Pauses) (*Plan, []acti
 		if len(stage.Steps) > 0 {
 			p.Stages = append(p.Stages, stage)
 		}
+	}
+	for i, s := range p.Services {
+		p.Services[i].Missing = max(0, changes[s.Name]-marked[s.Name])
 	}
 	return p, receipts, nil
 }
@@ -179,8 +215,8 @@ func originless(r action.Receipt, pauses Pauses) *Origin {
 
 // rebuild files what one mark tells, and returns its step.
 func (p *Plan) rebuild(m action.Mark, o *Origin) Step {
-	if o.Zone != "" {
-		p.Until, p.Zone, p.Reason, p.Mark = o.Until, o.Zone, o.Reason, o.Page
+	if o.Zone != "" && o.Moves >= p.Moves {
+		p.Until, p.Zone, p.Reason, p.Mark, p.Moves = o.Until, o.Zone, o.Reason, o.Page, o.Moves
 	}
 	p.addService(o.Service)
 	r := m.Receipt

@@ -123,6 +123,13 @@ func TestRebuildOfAPart(t *testing.T) {
 	if d := cmp.Diff([]string{"k:web", "k:api"}, again.Locks); d != "" {
 		t.Errorf("locks: %s", d)
 	}
+	missing := map[string]int{}
+	for _, s := range again.Services {
+		missing[s.Name] = s.Missing
+	}
+	if d := cmp.Diff(map[string]int{"shop": 2, "api": 2}, missing); d != "" {
+		t.Errorf("changes without a mark: %s", d)
+	}
 }
 
 // TestRebuildWithoutOrigin rebuilds what an older noren left.
@@ -149,5 +156,27 @@ func TestOriginOfANewerNoren(t *testing.T) {
 	_, err := plan.OriginOf(action.Mark{Origin: json.RawMessage(`{"version":99}`)})
 	if err == nil || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRebuildTakesTheNewestEnd: an extension writes some marks anew, and may
+// move the end back; the others go on telling the former end.
+func TestRebuildTakesTheNewestEnd(t *testing.T) {
+	t.Parallel()
+	p, receipts := closing()
+	marks := marksOf(t, p, receipts)
+	moved := *p
+	moved.Until, moved.Mark, moved.Moves = p.Until.Add(-time.Minute), "newer", 1
+	again, err := plan.MarkOf(&moved, receipts[0], marks[0].Params, marks[0].Actor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marks[0] = again
+	got, _, err := plan.Rebuild(p.Environment, marks, pauses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.Until.Equal(moved.Until) || got.Mark != "newer" {
+		t.Errorf("rebuilt until %s with the page %q, want %s", got.Until, got.Mark, moved.Until)
 	}
 }

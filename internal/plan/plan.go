@@ -65,6 +65,8 @@ type Plan struct {
 	Holder string `json:"holder,omitempty"`
 	// Closing is the run that an Open plan undoes and an Extend plan extends.
 	Closing string `json:"closing,omitempty"`
+	// Moves is how many extensions of the closing there are, with this one.
+	Moves int `json:"moves,omitempty"`
 	// OnFailure is what to do when a step fails and nobody is there to ask.
 	OnFailure OnFailure       `json:"onFailure"`
 	Notes     []Note          `json:"notes,omitempty"`
@@ -142,6 +144,9 @@ type Service struct {
 	Paths []string `json:"paths,omitempty"`
 	// Workloads rest while it is closed.
 	Workloads []Workload `json:"workloads,omitempty"`
+	// Missing is, of a closing that was rebuilt from its marks, how many of the
+	// service's changes carry none: the closing was cut off, or is half undone.
+	Missing int `json:"missing,omitempty"`
 }
 
 // A Workload is what works behind the entrances and rests while they are closed.

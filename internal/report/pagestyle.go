@@ -30,7 +30,7 @@ svg{display:block;width:100%;height:auto}
 table{border-collapse:collapse;width:100%}
 th,td{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 td:last-child{white-space:nowrap}
-th{color:var(--dim);font-size:13px;font-weight:normal}
+th{color:var(--dim);font-size:13px;font-weight:normal;white-space:nowrap}
 .dim,.detail,footer,time{color:var(--dim)}
 .lines{margin:8px 0;padding:0;list-style:none}
 .lines li{display:grid;grid-template-columns:92px 1fr;padding:2px 0}

@@ -284,13 +284,17 @@ func became(st *run.Step) string {
 	return string(st.Status)
 }
 
+// outside tells whether a check asks through a front door: that endpoints are
+// ready is what a cluster says of itself.
+func outside(s plan.Step) bool { return strings.HasPrefix(s.Action, "http/") }
+
 // proofs lists what a run saw from outside, at the end of each check.
 func proofs(part Part) []Proof {
 	stages := stageOf(part.Run.Plan)
 	var all []Proof
 	for _, e := range part.Events {
 		s, ok := part.Run.Planned(e.Step)
-		if !ok || s.Kind != action.KindCheck || (stages[s.ID] != plan.StageProve && stages[s.ID] != plan.StageReady) {
+		if !ok || s.Kind != action.KindCheck || (stages[s.ID] != plan.StageProve && stages[s.ID] != plan.StageReady) || !outside(s) {
 			continue
 		}
 		p := Proof{At: e.At, Run: part.Run.ID, Service: s.Service, Title: s.Title}

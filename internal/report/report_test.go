@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -149,5 +150,40 @@ func TestManyServicesFit(t *testing.T) {
 		if !strings.Contains(svg, want) {
 			t.Errorf("the picture of 60 services does not say %q", want)
 		}
+	}
+}
+
+// TestEachStageHasAColour, for light and for dark: without one it is black.
+func TestEachStageHasAColour(t *testing.T) {
+	t.Parallel()
+	picture := report.Of(stories()["resumed"]).SVG(report.Wide, "x")
+	light, dark, _ := strings.Cut(picture, "@media (prefers-color-scheme:dark)")
+	for _, stage := range []plan.StageName{plan.StageCheck, plan.StagePause, plan.StageTell, plan.StageClose, plan.StageRenew, plan.StageProve, plan.StageRest,
+		plan.StageStart, plan.StageReady, plan.StageOpen, plan.StageResume, plan.StageSettle, plan.StageReturn} {
+		for theme, text := range map[string]string{"light": light, "dark": dark} {
+			if !regexp.MustCompile(`\.nrn-` + string(stage) + `[,{]`).MatchString(text) {
+				t.Errorf("stage %s has no colour in the %s theme", stage, theme)
+			}
+		}
+	}
+}
+
+// TestOnlyFrontDoorsAreOutside: that endpoints are ready is not seen from there.
+func TestOnlyFrontDoorsAreOutside(t *testing.T) {
+	t.Parallel()
+	story := record("open-1125-dddd", opening(), "ann@bastion", night().Add(30*time.Minute))
+	ready := &story.part.Run.Plan.Stages[0].Steps[0]
+	ready.Action, ready.Title = "kube/backend.ready", "Is the application up?"
+	story.stage(plan.StageReady).begin("ready-1").after(time.Second).done("ready-1", "every Service has a ready endpoint")
+	still := closed()
+	still.end(run.Done, nil)
+	r := report.Of(report.Source{Closing: still.part, Following: []report.Part{story.end(run.Done, nil)}, Zone: zone(), Now: night().Add(time.Hour)})
+	for _, p := range r.Proofs {
+		if p.Title == ready.Title {
+			t.Errorf("%q is told as seen from outside: %s", p.Title, p.Saw)
+		}
+	}
+	if len(r.Proofs) == 0 {
+		t.Error("nothing was seen from outside")
 	}
 }

@@ -25,6 +25,8 @@ const style = `
 .nrn-settle{fill:#6b5b00}
 .nrn-rest{fill:#7a4b1f}
 .nrn-start{fill:#4b6b1f}
+.nrn-tell,.nrn-renew{fill:#a8326b}
+.nrn-return{fill:#0b6e8a}
 .nrn-undo{fill:#9a3f8f}
 .nrn-cut{fill-opacity:.35}
 @media (prefers-color-scheme:dark){
@@ -48,6 +50,8 @@ const style = `
 .nrn-settle{fill:#d9c23d}
 .nrn-rest{fill:#d0a075}
 .nrn-start{fill:#a8c76a}
+.nrn-tell,.nrn-renew{fill:#f0a0c4}
+.nrn-return{fill:#4cc3e0}
 .nrn-undo{fill:#e08ad5}
 }
 `

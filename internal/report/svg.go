@@ -206,7 +206,7 @@ func (p *picture) axis(sc scale, top float64) {
 
 // section draws one run on an axis of its own.
 func (p *picture) section(s Section) {
-	kind, ok := map[plan.Kind]string{plan.Close: "Closing", plan.Open: "Opening"}[s.Kind]
+	kind, ok := map[plan.Kind]string{plan.Close: "Closing", plan.Open: "Opening", plan.Extend: "Extension"}[s.Kind]
 	if !ok {
 		kind = string(s.Kind)
 	}

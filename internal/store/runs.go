@@ -218,7 +218,7 @@ func (s *Store) decoded(id, body string) (*plan.Plan, error) {
 
 func (s *Store) noSuchRun(id string) error {
 	return &fault.Fault{Code: fault.NotFound, Summary: "no such run",
-		Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren status", "noren watch"}}
+		Detail: fmt.Sprintf("%s has no run %q.", s.path, id), Try: []string{"noren history"}}
 }
 
 // Unfinished lists the ids of the runs that have not ended, oldest first.

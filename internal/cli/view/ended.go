@@ -32,6 +32,11 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 	case r.Status == run.Done && r.Plan.Kind == plan.Extend:
 		h.print("\n%s %s in %s%s.\n", proved(r, "Extended"), names, env, took)
 		h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
+		for _, n := range r.Plan.Notes { // customers read another end than who extended it
+			if n.Warn {
+				h.print("  %s %s\n", loud("WARNING"), n.Text)
+			}
+		}
 		h.places(r.Unproved())
 	case r.Status == run.Done:
 		h.print("\n%s %s in %s%s.\n", proved(r, "Open"), names, env, took)

@@ -313,10 +313,13 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, sta
 			env = c.Environment
 			h.print("%s\n", bold(env))
 		}
-		h.print("  %s  %s since %s (%s) by %s  %s\n", bold(c.Service), state(c.Run), h.clock(c.Since, c.Run.Plan.Zone),
+		h.print("  %s  %s since %s (%s) by %s  %s\n", bold(c.Service), closedState(c), h.clock(c.Since, c.Run.Plan.Zone),
 			report.Roughly(now.Sub(c.Since)), c.Run.Actor, faint(c.Run.ID))
 		if by := c.Run.Adopted; !by.IsZero() {
 			h.print("    %s\n", faint(fmt.Sprintf("adopted by %s at %s, from the marks on its targets", by.By, h.clock(by.At, c.Run.Plan.Zone))))
+		}
+		if c.Missing > 0 {
+			h.print("    %s\n", red(halfWay(c.Missing)))
 		}
 		switch {
 		case c.Overdue > 0:
@@ -362,6 +365,19 @@ func oneLine(s string) string {
 		return string(r[:200]) + "…"
 	}
 	return s
+}
+
+// closedState is the state of a service that a run holds.
+func closedState(c control.ClosedService) string {
+	if c.Missing > 0 && c.Run.Plan.Kind == plan.Close {
+		return red("half closed")
+	}
+	return state(c.Run)
+}
+
+// halfWay says what is missing of a closing that was rebuilt from its marks.
+func halfWay(missing int) string {
+	return fmt.Sprintf("%d of its changes carried no usable mark when it was adopted: it may be closed half-way only, and customers may get in", missing)
 }
 
 // state is what a holder's run means for its service.

@@ -87,6 +87,9 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, stat
 		if why := notOpened(c); why != "" {
 			m["notOpened"] = why
 		}
+		if c.Missing > 0 {
+			m["missing"] = c.Missing
+		}
 		if c.Trouble != nil {
 			m["trouble"] = map[string]any{"run": c.Trouble.ID, "status": c.Trouble.Status, "by": c.Trouble.Actor, "until": c.Trouble.Plan.Until}
 		}

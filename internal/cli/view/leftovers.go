@@ -102,6 +102,9 @@ func (h Human) Recovery(rec *control.Recovery, now time.Time) {
 		}
 		for _, s := range r.Plan.Services {
 			h.print("    %s%s\n", bold(s.Name), faint(owner(s.Team)))
+			if s.Missing > 0 {
+				h.print("      %s %d of its changes carry no usable mark: it may be closed half-way only, and customers may get in\n", yellow("half closed:"), s.Missing)
+			}
 		}
 		for _, receipt := range r.Receipts {
 			h.print("      %s\n", receipt.Target)

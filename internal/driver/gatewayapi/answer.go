@@ -93,7 +93,7 @@ func answerPermissions(m *implementation, namespace string) []action.Permission 
 	own := func(verb, why string) action.Permission {
 		return action.Permission{System: name, Verb: verb, Resource: m.String(), Namespace: namespace, Why: why}
 	}
-	return []action.Permission{own("get", "see whether the page is up"), own("create", "put the page up"), own("delete", "take the page down")}
+	return []action.Permission{own("get", "see whether the page is up"), own("create", "put the page up"), own("patch", "give the page another end"), own("delete", "take the page down")}
 }
 
 // Observe takes an object under deletion for gone: nothing of it can be used
@@ -168,7 +168,7 @@ func (a *answer) Apply(ctx context.Context, from, to *Answer) error {
 	case to == nil:
 		return a.remove(ctx, u)
 	case from != nil:
-		return fmt.Errorf("%s: it is created or deleted, never changed in place; make a new plan", a.name())
+		return a.replace(ctx, u, to)
 	case u != nil:
 		return fmt.Errorf("create %s: the one before it is still being deleted, held by %s: %w",
 			a.name(), strings.Join(u.GetFinalizers(), ", "), action.ErrUnavailable)
@@ -254,6 +254,8 @@ func (a *answer) Describe(from, to *Answer) action.Description {
 		d.Line = "create " + a.name()
 	case from != nil && to == nil:
 		d.Line = "delete " + a.name()
+	case !kubeobject.Same(from, to):
+		d.Line = "renew the page in " + a.name()
 	}
 	return d
 }

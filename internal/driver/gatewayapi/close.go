@@ -203,7 +203,7 @@ func (x *closer) propose(d *drawing, strategy, why string) (*driver.Proposal, er
 	e := x.entrance
 	cur, err := d.draw()
 	if err != nil {
-		return nil, x.placed(err)
+		return nil, on("HTTPRoute "+e.key(), err)
 	}
 	for _, object := range slices.Sorted(maps.Keys(cur.sources)) {
 		if err := x.create(object, cur.sources[object]); err != nil {
@@ -238,11 +238,11 @@ func (x *closer) propose(d *drawing, strategy, why string) (*driver.Proposal, er
 	return p, nil
 }
 
-// placed says of which route a fault about drawing is.
-func (x *closer) placed(err error) error {
+// on says of which route a fault about drawing is.
+func on(route string, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) {
-		f.Detail = fmt.Sprintf("HTTPRoute %s: %s", x.entrance.key(), f.Detail)
+		f.Detail = route + ": " + f.Detail
 	}
 	return err
 }

@@ -9,13 +9,12 @@ import (
 	"slices"
 	"strconv"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubeobject"
@@ -74,6 +73,11 @@ type listed struct {
 	ours func(item map[string]any, p InsertParams) bool
 	// settled asks the kind's controller, nil if there is nobody to ask.
 	settled func(i *insertion, u *unstructured.Unstructured) []string
+	// page reads the page with which an item answers, nil if it does not, and
+	// repage makes the item answer with another. They are nil for a kind whose
+	// items lead elsewhere.
+	page   func(item map[string]any) *edge.Response
+	repage func(item map[string]any, page edge.Response) map[string]any
 	// asked is what a verdict says of who was asked.
 	asked func(i *insertion, u *unstructured.Unstructured) string
 }
@@ -201,26 +205,8 @@ func start(u *unstructured.Unstructured) *kubeclient.Patch {
 	return (&kubeclient.Patch{}).Test("/metadata/uid", u.GetUID())
 }
 
-// write sends the patch. Strict validation makes the server refuse fields that
-// the CRD does not know, where it would else drop them.
 func (i *insertion) write(ctx context.Context, p *kubeclient.Patch) error {
-	body, err := p.JSON()
-	if err != nil {
-		return err
-	}
-	api, err := i.conn.api(ctx, i.on.resource, i.p.Namespace)
-	if err != nil {
-		return err
-	}
-	_, err = api.Patch(ctx, i.p.Name, types.JSONPatchType, body,
-		metav1.PatchOptions{FieldManager: kubeclient.FieldManager, FieldValidation: metav1.FieldValidationStrict})
-	err = kubeclient.Classify(err, "patch "+i.name())
-	if errors.Is(err, kubeclient.ErrTestFailed) {
-		// The object changed between the read and the write. Nothing was
-		// written: the next try reads again, and knows whether it is drift.
-		return fmt.Errorf("%w: %w", action.ErrUnavailable, err)
-	}
-	return err
+	return i.conn.patch(ctx, i.on.resource, i.p.Namespace, i.p.Name, i.name(), p)
 }
 
 // operations is the JSON Patch that brings the object, as it was just read, to
@@ -233,6 +219,10 @@ func (i *insertion) operations(u *unstructured.Unstructured, to *Inserted) (*kub
 	rules, err := items(u, i.on.path...)
 	if err != nil {
 		return nil, err
+	}
+	if i.renewing(rules, to) {
+		i.replace(p, rules, to)
+		return p, nil
 	}
 	for n, r := range slices.Backward(rules) {
 		if i.isOurs(r) {
@@ -254,7 +244,7 @@ func (i *insertion) operations(u *unstructured.Unstructured, to *Inserted) (*kub
 func (i *insertion) moveMark(p *kubeclient.Patch, u *unstructured.Unstructured, to *Inserted) error {
 	at := kubeclient.Annotation(kubeclient.MarkAnnotation)
 	old, there := u.GetAnnotations()[kubeclient.MarkAnnotation]
-	if len(to.Rules) == 0 || i.mark == nil {
+	if len(to.Rules) == 0 || i.mark == nil || kubeobject.TakesAway(*i.mark, to) {
 		if there {
 			p.Test(at, old).Remove(at)
 		}
@@ -350,6 +340,8 @@ func (i *insertion) Describe(from, to *Inserted) action.Description {
 		d.Line = fmt.Sprintf("insert %d rules at the head of %s", put, i.name())
 	case gone > put:
 		d.Line = "take noren's rules out of " + i.name()
+	case !kubeobject.Same(from, to):
+		d.Line = "renew the page on " + i.name()
 	default:
 		d.Line = "leave " + i.name() + " as it is"
 	}

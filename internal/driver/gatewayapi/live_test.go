@@ -2,6 +2,7 @@ package gatewayapi
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -307,6 +308,19 @@ spec: {hosts: [web], gateways: [public], tcp: [{route: [{destination: {host: web
 		if !asFault(err, &f) || !strings.Contains(f.Detail, says) {
 			t.Errorf("%s: got %v, want a fault with %q", name, err, says)
 		}
+	}
+}
+
+// TestVirtualServiceNamesItself where a closing cannot be expressed: several
+// services are closed by one command.
+func TestVirtualServiceNamesItself(t *testing.T) {
+	t.Parallel()
+	e := &virtualServiceEntrance{namespace: "shop", name: "web"}
+	c := edge.Closing{Mode: edge.Closed, Page: closedPage, Bypass: edge.Bypass{Sources: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}}
+	_, err := e.Close(&driver.Survey{Seen: &vsReading{}}, c)
+	var f *fault.Fault
+	if !asFault(err, &f) || !strings.HasPrefix(f.Detail, "VirtualService shop/web: ") {
+		t.Errorf("got %v, want a fault that names the VirtualService", err)
 	}
 }
 

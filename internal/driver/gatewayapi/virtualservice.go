@@ -33,6 +33,7 @@ func virtualServiceList() listed {
 			entry, _ := item["name"].(string)
 			return strings.HasPrefix(entry, oursPrefix)
 		},
+		page: entryPage, repage: withPage,
 		asked: func(*insertion, *unstructured.Unstructured) string {
 			return "; no controller reports on it, so the probe decides"
 		},
@@ -245,7 +246,7 @@ func (e *virtualServiceEntrance) Close(s *driver.Survey, c edge.Closing) (*drive
 	}
 	entries, err := drawEntries(c)
 	if err != nil {
-		return nil, err
+		return nil, on("VirtualService "+e.key(), err)
 	}
 	params := InsertParams{Namespace: e.namespace, Name: e.name}
 	for _, entry := range entries {
@@ -279,7 +280,7 @@ func (e *virtualServiceEntrance) Close(s *driver.Survey, c edge.Closing) (*drive
 func drawEntries(c edge.Closing) ([]map[string]any, error) {
 	switch {
 	case len(c.Page.Body) > envoyGateway().limit:
-		return nil, invalid("page does not fit the implementation", "The closed page has %d bytes; Istio's Envoy sends at most %d by itself.", len(c.Page.Body), envoyGateway().limit)
+		return nil, tooLargeForIstio(c.Page)
 	case len(c.Bypass.Sources) > 0:
 		return nil, addressless()
 	case len(c.KeepOpen) > 0:
@@ -308,6 +309,10 @@ func drawEntries(c edge.Closing) ([]map[string]any, error) {
 		matches = nil // every request
 	}
 	return append(out, pageEntry("noren-closed", c.Page, matches)), nil
+}
+
+func tooLargeForIstio(page edge.Response) error {
+	return invalid("page does not fit the implementation", "The closed page has %d bytes; Istio's Envoy sends at most %d by itself.", len(page.Body), envoyGateway().limit)
 }
 
 func istioMatches(c edge.Closing) ([]any, error) {
@@ -347,6 +352,26 @@ func pageEntry(entry string, page edge.Response, matches []any) map[string]any {
 	}
 	if len(matches) > 0 {
 		out["match"] = matches
+	}
+	return out
+}
+
+// entryPage is the page of an entry that pageEntry made, nil of any other.
+func entryPage(entry map[string]any) *edge.Response {
+	body, ok, _ := unstructured.NestedString(entry, "directResponse", "body", "string")
+	if !ok {
+		return nil
+	}
+	return answered(0, "", body, nil)
+}
+
+// withPage is the entry with another page, for the same requests.
+func withPage(entry map[string]any, page edge.Response) map[string]any {
+	out := maps.Clone(entry)
+	for key, value := range pageEntry("", page, nil) {
+		if key != "name" {
+			out[key] = value
+		}
 	}
 	return out
 }

@@ -27,6 +27,8 @@ type Params struct {
 	// which the ConfigMap holds itself: it is all that the way back needs.
 	Digest string        `json:"digest"`
 	Page   *pageapi.Page `json:"page,omitempty"`
+	// Former is the page that Page replaces where a closing is extended.
+	Former *pageapi.Page `json:"former,omitempty"`
 }
 
 // NewParams are the parameters of a page.
@@ -85,7 +87,7 @@ func (c *change) Requires() []action.Permission {
 		return action.Permission{System: c.system, Verb: verb, Resource: "configmaps", Namespace: c.p.Namespace, Why: why}
 	}
 	return []action.Permission{own("get", "see whether the page server has the page"), own("create", "give the page server the page"),
-		own("delete", "take the page away again")}
+		own("patch", "give the page another end"), own("delete", "take the page away again")}
 }
 
 // Observe takes a ConfigMap under deletion for gone, as the page server does.
@@ -155,7 +157,7 @@ func (c *change) Apply(ctx context.Context, from, to *State) error {
 	case to == nil:
 		return c.remove(ctx, cm)
 	case from != nil:
-		return fmt.Errorf("%s: a page is put there or taken away, never changed in place; make a new plan", c.name())
+		return c.replace(ctx, cm, to)
 	case cm != nil:
 		return fmt.Errorf("create %s: the one before it is still being deleted, held by %s: %w",
 			c.name(), strings.Join(cm.Finalizers, ", "), action.ErrUnavailable)
@@ -180,15 +182,9 @@ func (c *change) drifted(from, now *State) error {
 }
 
 func (c *change) create(ctx context.Context, to *State) error {
-	if c.p.Page == nil {
-		return fmt.Errorf("%s: the page itself is not known here; close again", c.name())
-	}
-	files, err := c.p.Page.Files()
+	files, err := c.filesFor(to)
 	if err != nil {
 		return err
-	}
-	if pageapi.Digest(files) != to.Digest {
-		return fmt.Errorf("%s: another noren wrote this page's files otherwise; make a new plan", c.name())
 	}
 	cm := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.p.Namespace, Name: c.p.Name,
@@ -206,6 +202,31 @@ func (c *change) create(ctx context.Context, to *State) error {
 		return fmt.Errorf("create %s: it came into being at the same moment: %w", c.name(), action.ErrUnavailable)
 	}
 	return kubeclient.Classify(err, "create "+c.name())
+}
+
+// filesFor are the files of a state, which the parameters hold.
+func (c *change) filesFor(to *State) (map[string]string, error) {
+	if c.p.Page == nil {
+		return nil, fmt.Errorf("%s: the page itself is not known here; close again", c.name())
+	}
+	if _, files := c.pageOf(to); files != nil {
+		return files, nil
+	}
+	return nil, fmt.Errorf("%s: another noren wrote this page's files otherwise; make a new plan", c.name())
+}
+
+// pageOf is the page of a state and its files, nil where the parameters hold
+// another one.
+func (c *change) pageOf(s *State) (*pageapi.Page, map[string]string) {
+	for _, p := range []*pageapi.Page{c.p.Page, c.p.Former} {
+		if p == nil {
+			continue
+		}
+		if files, err := p.Files(); err == nil && pageapi.Digest(files) == s.Digest {
+			return p, files
+		}
+	}
+	return nil, nil
 }
 
 // annotations hold the mark, without the page: annotations of an object have
@@ -236,6 +257,7 @@ func withoutPage(mark action.Mark) (action.Mark, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(mark.Params, &members); err == nil && members["page"] != nil {
 		delete(members, "page")
+		delete(members, "former")
 		if mark.Params, err = json.Marshal(members); err != nil {
 			return mark, fmt.Errorf("mark: %w", err)
 		}
@@ -283,6 +305,8 @@ func (c *change) Describe(from, to *State) action.Description {
 		d.Line = "give the page server the page, as " + c.name()
 	case from != nil && to == nil:
 		d.Line = "take the page away from the page server: delete " + c.name()
+	case !equal(from, to):
+		d.Line = "renew the page in " + c.name()
 	}
 	return d
 }
@@ -295,13 +319,17 @@ func (c *change) manifest(s *State) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  namespace: %s\n  labels:\n    %s: %s\n", c.p.Name, c.p.Namespace, pageapi.Label, s.Label)
-	if c.p.Page == nil || s.Digest != c.p.Digest {
+	shown, _ := c.pageOf(s)
+	if shown == nil {
 		fmt.Fprintf(&b, "# data: sha256 %s\n", s.Digest)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "# for %s\n", strings.Join(hostNames(c.p.Page.Hosts), ", "))
-	r := c.p.Page.Response
+	fmt.Fprintf(&b, "# for %s\n", strings.Join(hostNames(shown.Hosts), ", "))
+	r := shown.Response
 	fmt.Fprintf(&b, "# %d %s, %d bytes\n", r.Status, r.ContentType, len(r.Body))
+	if at := r.Header["Retry-After"]; at != "" {
+		fmt.Fprintf(&b, "# Retry-After: %s\n", at)
+	}
 	if r.Twin != nil {
 		fmt.Fprintf(&b, "# %d %s, %d bytes\n", r.Status, r.Twin.ContentType, len(r.Twin.Body))
 	}
