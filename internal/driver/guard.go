@@ -15,16 +15,17 @@ import (
 
 // Bounds on every outside call. One call may take callPatience, unless [Env] says
 // otherwise; a call that does not return in time, or ends with action.ErrUnavailable, is tried again
-// up to callTries times in all, with pauses that grow threefold from firstPause
-// and are spread at random by half, so that many targets do not come back at the
-// same moment. The first is short, as of many calls side by side the unluckiest
-// is what all wait for, and most of what is lost on the way is lost once; the
-// last are long, for what is down. What an outside asks for, such as
-// Retry-After, is its driver's to wait for.
+// up to callTries times in all, with pauses that grow by half from firstPause and
+// are spread at random by half, so that many targets do not come back at the
+// same moment. They begin short and grow slowly: of many calls side by side the
+// unluckiest is what all wait for. What is down for longer is the engine's to
+// wait for, and what an outside asks for, such as Retry-After, its driver's.
 const (
 	callPatience = 30 * time.Second
-	callTries    = 6
-	firstPause   = 25 * time.Millisecond
+	callTries    = 8
+	// callsPatience is after which no other try begins: those that hang add up.
+	callsPatience = 2 * time.Minute
+	firstPause    = 50 * time.Millisecond
 )
 
 // guarded wraps an instance's calls in the bounds above. Retrying is safe
@@ -144,13 +145,13 @@ func writing[R any](f func(context.Context) (R, error)) func(context.Context) (R
 	}
 }
 
-// retried calls f until it ends with anything but ErrUnavailable, its tries
-// are used up, or ctx is done.
+// retried calls f until it ends with anything but ErrUnavailable, its tries or
+// their time are used up, or ctx is done.
 func retried[R any](ctx context.Context, p patience, f func(context.Context) (R, error)) (R, error) {
-	pause := firstPause
+	pause, began := firstPause, time.Now()
 	for try := 1; ; try++ {
 		r, err := bounded(ctx, p, f)
-		if err == nil || try == callTries || !errors.Is(err, action.ErrUnavailable) {
+		if err == nil || try == callTries || time.Since(began) >= callsPatience || !errors.Is(err, action.ErrUnavailable) {
 			return r, err
 		}
 		if try == 1 && errors.Is(err, ErrOutdated) {
@@ -166,7 +167,7 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 			return r, errors.Join(ctx.Err(), err)
 		case <-timer.C:
 		}
-		pause *= 3
+		pause += pause / 2
 	}
 }
 
