@@ -143,3 +143,31 @@ func TestInitOfClusters(t *testing.T) {
 		}
 	}
 }
+
+// TestOneClusterUnderTwoNames: a cluster that says nothing of how it is reached
+// is the one that is current, perhaps another of the environment. To close that
+// twice would leave a door open that is thought closed.
+func TestOneClusterUnderTwoNames(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod:
+    clusters:
+      tokyo:
+        kube: {kubeconfig: %[1]s, context: %[2]s}
+      osaka:
+        kube: {kubeconfig: %[1]s} # the context that is current, which is tokyo's
+services:
+  shop:
+    entrances:
+      - {kind: kube/ingress, name: %[3]s/web, cluster: tokyo}
+      - {kind: kube/ingress, name: %[3]s/web, cluster: osaka}
+`, s.kubeconfig, s.context, s.ns))
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}, {"rehearse", "--env", "prod", "--copy"}, {"close", "--env", "prod", "--for", "30m", "--yes"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "two clusters are one", "noren.yaml:8:7", "tokyo and osaka of prod are both reached by "+s.kubeconfig+" "+s.context)
+	}
+	s.rewrite(t, "kube: {kubeconfig: "+s.kubeconfig+"} #", "kube: {kubeconfig: "+s.kubeconfig+", context: limited} #")
+	s.noren(t, t.TempDir(), "check").must(t, 0)
+}
