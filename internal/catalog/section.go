@@ -121,10 +121,19 @@ func (s Section) Fault(key string, err error, known ...string) error {
 	f := &fault.Fault{Code: fault.Invalid, Summary: "value cannot be used", Detail: capital(err.Error()) + ".", Err: err}
 	var of interface{ Key() string }
 	if errors.As(err, &of) && s.root != nil { // an error that knows its key, also one that is missing
+		f.Detail = err.Error() + "." // it begins with the key, which is no word to be capitalized
 		at, _ := s.root.follow(strings.Split(of.Key(), "."))
 		placed := s.source.position(at)
 		f.At = &placed
 		return f
+	}
+	var exact interface { // an error of decoding that knows its place
+		Path() []string
+		Known() []string
+	}
+	var path []string
+	if errors.As(err, &exact) && s.root != nil {
+		path, known = exact.Path(), exact.Known()
 	}
 	var wrong *json.UnmarshalTypeError
 	unknown := unknownField(err)
@@ -132,7 +141,7 @@ func (s Section) Fault(key string, err error, known ...string) error {
 	case unknown != "":
 		key = unknown
 		f.Summary, f.Detail = "unknown key", fmt.Sprintf("%q is not a key here.", unknown)
-		if s.root != nil && s.root.get(unknown) != nil && len(known) > 0 {
+		if s.root != nil && (path != nil || s.root.get(unknown) != nil) && len(known) > 0 {
 			f.Detail = fmt.Sprintf("%q is not a key here%s", unknown, didYouMean(unknown, known))
 			f.Detail += " Its keys are: " + strings.Join(known, ", ") + "."
 		}
@@ -141,9 +150,16 @@ func (s Section) Fault(key string, err error, known ...string) error {
 			key = wrong.Field
 		}
 		f.Summary, f.Detail = "value of the wrong type", fmt.Sprintf("%q must be %s, and this is %s.", key, typeWords(wrong.Type), jsonWords(wrong.Value))
+		if wrong.Type.Kind() == reflect.String && strings.HasPrefix(wrong.Value, "number") {
+			f.Detail += " Put it in quotes."
+		}
 	}
 	if s.root != nil {
-		at := s.source.position(s.find(key, err))
+		where := s.find(key, err)
+		if path != nil {
+			where, _ = s.root.follow(path)
+		}
+		at := s.source.position(where)
 		f.At = &at
 	}
 	return f
