@@ -171,3 +171,39 @@ services:
 	s.rewrite(t, "kube: {kubeconfig: "+s.kubeconfig+"} #", "kube: {kubeconfig: "+s.kubeconfig+", context: limited} #")
 	s.noren(t, t.TempDir(), "check").must(t, 0)
 }
+
+// TestStatusDocumentOfClusters: of a ConfigMap it must be said in which cluster it
+// is, and a section in a cluster is one that nobody would read.
+func TestStatusDocumentOfClusters(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const document = "appstatus: {%s services: {shop: {name: {en: Shop}}}}"
+	catalog := func(beside, within string) {
+		s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod:
+    %[4]s
+    clusters:
+      osaka:
+        kube: {kubeconfig: %[1]s, context: limited}
+        %[5]s
+      tokyo:
+        kube: {kubeconfig: %[1]s, context: %[2]s}
+services:
+  shop:
+    entrances: [{kind: kube/ingress, name: %[3]s/web, cluster: tokyo}]
+`, s.kubeconfig, s.context, s.ns, beside, within))
+	}
+	catalog(fmt.Sprintf(document, "configmap: "+s.ns+"/status,"), "")
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}, {"appstatus", "publish"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "cluster is not said", "noren.yaml:5:", "several clusters (osaka, tokyo)", "appstatus: {context: …}")
+	}
+	catalog("", fmt.Sprintf(document, "file: status.json,"))
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "section is in a cluster", "noren.yaml:9:", "tells its apps once")
+	}
+	catalog(fmt.Sprintf(document, "configmap: "+s.ns+"/status, kubeconfig: "+s.kubeconfig+", context: "+s.context+","), "")
+	s.noren(t, t.TempDir(), "check").must(t, 0)
+	s.noren(t, t.TempDir(), "appstatus", "publish").must(t, 0).says(t, "publish names")
+}
