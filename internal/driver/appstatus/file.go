@@ -86,9 +86,21 @@ func (f *file) marks(ctx context.Context) (map[string]string, error) {
 		err = json.Unmarshal(raw, &all)
 	}
 	if err != nil {
-		return nil, f.broken("marks of the status document cannot be read", err)
+		return nil, f.unreadMarks(err)
 	}
 	return all, nil
+}
+
+// unreadMarks explains that the marks cannot be read. A file that is no marks is
+// worth keeping for who wants to know what was there, and must not keep apps out:
+// without it, publishing takes back what nobody here holds closed.
+func (f *file) unreadMarks(err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return f.broken("marks of the status document cannot be read", err, "ls -l "+f.marksFile())
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "marks of the status document cannot be read", Err: err,
+		Detail: fmt.Sprintf("%s, which tells who closed what in %s, is cut off or was edited: %v.\nPut it aside: publishing then tells what is held closed from here, and calls open what is not, also what another noren holds closed.", f.marksFile(), f.env, err),
+		Try:    []string{"mv " + f.marksFile() + " " + f.marksFile() + ".old", "noren appstatus publish --env " + f.env}}
 }
 
 func (f *file) writeMarks(all map[string]string) error {
