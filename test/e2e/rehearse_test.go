@@ -219,3 +219,22 @@ func TestRehearseInClusters(t *testing.T) {
 		t.Errorf("apps were told of a rehearsal: %v", err)
 	}
 }
+
+// TestRehearseWhatIsClosed: what this state directory holds closed is called
+// that, and not a stranger's closing that could be recovered. Without room for
+// the copy it says where it needs some.
+func TestRehearseWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	s, state := newShop(t), t.TempDir()
+	s.noren(t, state, "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	r := s.noren(t, state, "rehearse", "shop", "--env", "prod", "--copy").must(t, 12).says(t, "closed already", "noren open --env prod")
+	if strings.Contains(r.err, "recover") {
+		t.Errorf("it speaks of recovering:\n%s", r.err)
+	}
+	s.noren(t, state, "rehearse", "api", "--env", "prod", "--copy").must(t, 0)
+	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
+	full := noren(t, s.dir, state, append(slices.Clone(s.env), "TMPDIR="+filepath.Join(s.dir, "gone")), "rehearse", "shop", "--env", "prod", "--copy").must(t, 1)
+	if full.says(t, "no place for the rehearsal", "df -h"); strings.Contains(full.err, "bug in noren") {
+		t.Errorf("a full disk is called a bug:\n%s", full.err)
+	}
+}
