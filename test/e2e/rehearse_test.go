@@ -238,3 +238,65 @@ func TestRehearseWhatIsClosed(t *testing.T) {
 		t.Errorf("a full disk is called a bug:\n%s", full.err)
 	}
 }
+
+// TestRehearseWhatFluxKeeps: on a copy, Flux's objects are suspended from the top
+// down and resumed, and Flux is played as one that reconciles at once.
+func TestRehearseWhatFluxKeeps(t *testing.T) {
+	t.Parallel()
+	s := newFluxShop(t)
+	s.rehearse(t, "solo", "--out", "told.json").must(t, 0).says(t, "were byte for byte as before",
+		"flux:prod/"+s.ns+"/kustomization/solo", "flux:prod/"+s.ns+"/kustomization/apps", "Prove open")
+}
+
+// scaled are a Rollout and a ScaledObject, with definitions that take anything: the
+// real ones are not among those that the tests install.
+const scaled = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: worker, namespace: %[1]s}
+spec: {replicas: 3, selector: {matchLabels: {app: worker}}}
+status: {replicas: 3, readyReplicas: 3, observedGeneration: "1"}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: worker, namespace: %[1]s}
+spec: {scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: worker}, minReplicaCount: 2}
+`
+
+const anyDefinition = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %[2]s.%[1]s}
+spec:
+  group: %[1]s
+  scope: Namespaced
+  names: {plural: %[2]s, singular: %[3]s, kind: %[4]s}
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+
+// TestRehearseWhatKEDAScales: a Rollout that KEDA scales rests on a copy by a pause
+// of its ScaledObject, and works again with as many replicas.
+func TestRehearseWhatKEDAScales(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	rollouts := schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
+	objects := schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
+	s.server.Apply(t, fmt.Sprintf(anyDefinition, "argoproj.io", "rollouts", "rollout", "Rollout"))
+	s.server.Apply(t, fmt.Sprintf(anyDefinition, "keda.sh", "scaledobjects", "scaledobject", "ScaledObject"))
+	for _, gvr := range []schema.GroupVersionResource{rollouts, objects} {
+		until(t, "there are "+gvr.Resource, func() bool {
+			_, err := s.client.Resource(gvr).Namespace(s.ns).List(t.Context(), metav1.ListOptions{})
+			return err == nil
+		})
+	}
+	for _, manifest := range strings.Split(fmt.Sprintf(scaled, s.ns), "---\n") {
+		s.server.Apply(t, manifest)
+	}
+	s.kinds = []schema.GroupVersionResource{rollouts, objects}
+	s.rewrite(t, "  api:\n", fmt.Sprintf("    workloads: [{kind: kube/rollout, name: %s/worker}]\n  api:\n", s.ns))
+	s.rehearse(t, "shop").must(t, 0).says(t, "were byte for byte as before", "rest", "kube:prod/"+s.ns+"/rollout/worker")
+}
