@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -133,6 +134,7 @@ func (f *file) update(ctx context.Context, edit func(*appstatus.Document, map[st
 	case err != nil:
 		return f.broken("the directory of the status document cannot be locked", err)
 	}
+	f.sweep()
 	d, err := f.read(ctx)
 	if err != nil {
 		return err
@@ -149,6 +151,20 @@ func (f *file) update(ctx context.Context, edit func(*appstatus.Document, map[st
 		return err
 	}
 	return f.write(e)
+}
+
+// sweep removes the new files that a noren left beside the old ones when it was
+// killed. The lock is held, so that nobody is writing one.
+func (f *file) sweep() {
+	for _, path := range []string{f.path, f.marksFile()} {
+		prefix := "." + filepath.Base(path) + "."
+		left, _ := filepath.Glob(filepath.Join(f.dir(), prefix+"*")) // a name that is a pattern finds nothing
+		for _, old := range left {
+			if strings.Trim(strings.TrimPrefix(filepath.Base(old), prefix), "0123456789") == "" {
+				_ = os.Remove(old) // it does no harm
+			}
+		}
+	}
 }
 
 // write writes the marks before the document or, where they go, after it: where
