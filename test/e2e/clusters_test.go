@@ -207,3 +207,42 @@ services:
 	s.noren(t, t.TempDir(), "check").must(t, 0)
 	s.noren(t, t.TempDir(), "appstatus", "publish").must(t, 0).says(t, "publish names")
 }
+
+// TestClosedBeforeItHadClusters: a closing is opened as it was made, also with a
+// catalog that puts its cluster under clusters since. Its marks are explained by
+// its run; without records they are told of as what they are, not as copies whose
+// annotation is to be taken off.
+func TestClosedBeforeItHadClusters(t *testing.T) {
+	t.Parallel()
+	s, state, lost := newShop(t), t.TempDir(), t.TempDir()
+	before := s.objects(t)
+	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	then := s.text(t, "noren.yaml")
+	kube := "    kube: {kubeconfig: " + s.kubeconfig
+	s.rewrite(t, kube, "    clusters:\n      tokyo:\n    "+kube)
+	for _, name := range []string{"web", "api", "solo"} {
+		s.rewrite(t, "name: "+s.ns+"/"+name+"}", "name: "+s.ns+"/"+name+", cluster: tokyo}")
+	}
+	s.noren(t, state, "check").must(t, 0)
+	if left := s.noren(t, state, "leftovers"); strings.Contains(left.out, "/"+s.ns+"/") { // it has other tests' marks, too
+		t.Errorf("what its run holds is left over:\n%s", left.out)
+	}
+	left := s.noren(t, lost, "leftovers").says(t, "called this place kube:prod/"+s.ns+"/ingress/solo", "called this place argocd:prod/"+s.ns+"/application/solo")
+	for line := range strings.Lines(left.out) {
+		if strings.Contains(line, s.ns) && strings.Contains(line, "annotation") {
+			t.Errorf("it says to take the mark off: %s", line)
+		}
+	}
+	s.noren(t, lost, "recover", "--env", "prod", "--confirm", "prod")
+	if code, _ := s.get(t, "solo", "/"); code != 503 {
+		t.Errorf("recovered under another name: solo answers %d", code)
+	}
+	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.same(t, before)
+
+	// And without its records, by a catalog like that of then.
+	s.write(t, "noren.yaml", then)
+	s.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	s.noren(t, lost, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.same(t, before)
+}
