@@ -127,11 +127,25 @@ func (s Section) Fault(key string, err error, known ...string) error {
 		f.At = &placed
 		return f
 	}
+	key, path := s.word(f, key, err, known)
+	if s.root != nil {
+		where := s.find(key, err)
+		if path != nil {
+			where, _ = s.root.follow(path)
+		}
+		at := s.source.position(where)
+		f.At = &at
+	}
+	return f
+}
+
+// word says what is wrong with a key that cannot be decoded, and returns its name
+// and, where the error knows that, its path.
+func (s Section) word(f *fault.Fault, key string, err error, known []string) (_ string, path []string) {
 	var exact interface { // an error of decoding that knows its place
 		Path() []string
 		Known() []string
 	}
-	var path []string
 	if errors.As(err, &exact) && s.root != nil {
 		path, known = exact.Path(), exact.Known()
 	}
@@ -154,15 +168,7 @@ func (s Section) Fault(key string, err error, known ...string) error {
 			f.Detail += " Put it in quotes."
 		}
 	}
-	if s.root != nil {
-		where := s.find(key, err)
-		if path != nil {
-			where, _ = s.root.follow(path)
-		}
-		at := s.source.position(where)
-		f.At = &at
-	}
-	return f
+	return key, path
 }
 
 // find returns the place of a key: by its path, else wherever in the section a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,27 +65,20 @@ func misfitOf(raw json.RawMessage, t reflect.Type, path []string) *misfit {
 // misfitInside looks at what is in a mapping or a list that dec has entered.
 func misfitInside(dec *json.Decoder, t reflect.Type, path []string) *misfit {
 	for i := 0; dec.More(); i++ {
-		key, of := strconv.Itoa(i), t
+		key := strconv.Itoa(i)
 		if t.Kind() != reflect.Slice {
-			name, err := dec.Token()
-			if err != nil {
-				return nil
-			}
+			name, _ := dec.Token() // raw has been read as JSON before
 			key, _ = name.(string)
 		}
-		at := append(path[:len(path):len(path)], key)
-		switch t.Kind() {
-		case reflect.Struct:
-			if of = fieldType(t, key); of == nil {
-				return &misfit{path: at, known: Keys(reflect.New(t).Interface()), err: fmt.Errorf("json: unknown field %q", key)}
-			}
-		default:
+		at := slices.Concat(path, []string{key})
+		var of reflect.Type
+		if t.Kind() != reflect.Struct {
 			of = t.Elem()
+		} else if of = fieldType(t, key); of == nil {
+			return &misfit{path: at, known: Keys(reflect.New(t).Interface()), err: fmt.Errorf("json: unknown field %q", key)}
 		}
 		var value json.RawMessage
-		if dec.Decode(&value) != nil {
-			return nil
-		}
+		_ = dec.Decode(&value)
 		if m := misfitOf(value, of, at); m != nil {
 			return m
 		}
