@@ -244,6 +244,15 @@ func TestRehearseWhatIsClosed(t *testing.T) {
 func TestRehearseWhatFluxKeeps(t *testing.T) {
 	t.Parallel()
 	s := newFluxShop(t)
+	for _, name := range []string{"apps", "solo"} { // a copy of one that is being applied would stay so
+		until(t, "Flux has applied "+name, func() bool {
+			o := s.read(t, kustomizations, name)
+			seen, _, _ := unstructured.NestedInt64(o, "status", "observedGeneration")
+			generation, _, _ := unstructured.NestedInt64(o, "metadata", "generation")
+			conditions, _, _ := unstructured.NestedSlice(o, "status", "conditions")
+			return seen == generation && !strings.Contains(fmt.Sprint(conditions), "Reconciling")
+		})
+	}
 	s.rehearse(t, "solo", "--out", "told.json").must(t, 0).says(t, "were byte for byte as before",
 		"flux:prod/"+s.ns+"/kustomization/solo", "flux:prod/"+s.ns+"/kustomization/apps", "Prove open")
 }

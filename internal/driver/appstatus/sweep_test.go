@@ -1,13 +1,16 @@
 package appstatus
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/noren-dev/noren/internal/appstatus"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // TestSweep: what a killed noren left half written goes with the next write, and
@@ -37,5 +40,16 @@ func TestSweep(t *testing.T) {
 	slices.Sort(want)
 	if slices.Sort(left); err != nil || !slices.Equal(left, want) {
 		t.Errorf("left are %v, %v; want %v", left, err, want)
+	}
+}
+
+// TestTooLarge: a document that is too large is the catalog's fault, not noren's.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	cfg := config(filepath.Join(t.TempDir(), "app-status.json"))
+	cfg.Services = map[string]Service{"shop": {Name: map[string]string{"en": strings.Repeat("x", appstatus.MaxSize)}}}
+	c := &conn{cfg: cfg, env: "prod", now: time.Now, place: &file{path: cfg.File, env: "prod", replace: replace}}
+	if _, err := shown(t.Context(), c, nil); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
+		t.Errorf("got %v, want that it is invalid", err)
 	}
 }
