@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -243,16 +245,18 @@ func TestRehearseWhatIsClosed(t *testing.T) {
 // down and resumed, and Flux is played as one that reconciles at once.
 func TestRehearseWhatFluxKeeps(t *testing.T) {
 	t.Parallel()
-	s := newFluxShop(t)
-	for _, name := range []string{"apps", "solo"} { // a copy of one that is being applied would stay so
-		until(t, "Flux has applied "+name, func() bool {
-			o := s.read(t, kustomizations, name)
-			seen, _, _ := unstructured.NestedInt64(o, "status", "observedGeneration")
-			generation, _, _ := unstructured.NestedInt64(o, "metadata", "generation")
-			conditions, _, _ := unstructured.NestedSlice(o, "status", "conditions")
-			return seen == generation && !strings.Contains(fmt.Sprint(conditions), "Reconciling")
-		})
-	}
+	s := committed(t)
+	until(t, "Flux has applied all and rests", func() bool { // a copy of what is being applied would stay so
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.flux.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		apps, _, _ := unstructured.NestedSlice(s.read(t, kustomizations, "apps"), "status", "conditions")
+		list, err := s.client.Resource(kustomizations).Namespace(s.ns).List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(list.Items) == 2 && len(apps) == 1 && !strings.Contains(fmt.Sprint(list.Items), "Reconciling") &&
+			s.read(t, ingresses, "solo")["metadata"].(map[string]any)["labels"] != nil
+	})
 	s.rehearse(t, "solo", "--out", "told.json").must(t, 0).says(t, "were byte for byte as before",
 		"flux:prod/"+s.ns+"/kustomization/solo", "flux:prod/"+s.ns+"/kustomization/apps", "Prove open")
 }
