@@ -26,7 +26,8 @@ demo: ## close and open two sample applications on this machine
 
 .PHONY: sandbox
 sandbox: test-tools build ## a shop on a real Kubernetes API server, to try bin/noren by hand
-	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/e2e -run '^TestByHand$$' -count=1 -timeout 0 -by-hand 8h
+	@# of a package that is named, go test prints nothing until the end
+	@PATH="$$(test/kubeserver/install.sh):$$PATH"; cd test/e2e && go test -run '^TestByHand$$' -count=1 -timeout 0 -by-hand 8h
 
 .PHONY: test
 test: test-tools ## run all tests; TESTFLAGS='-run X -count=1' is passed on

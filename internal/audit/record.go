@@ -16,7 +16,7 @@ type Record struct {
 	Seq         int64    `json:"seq"`
 	At          string   `json:"at"` // RFC 3339 in UTC
 	Run         string   `json:"run"`
-	Kind        string   `json:"kind"` // of the run: close, open
+	Kind        string   `json:"kind"` // of the run: close, open, extend, publish
 	Event       run.Type `json:"event"`
 	Step        string   `json:"step,omitempty"`
 	Environment string   `json:"environment"`
@@ -127,7 +127,7 @@ func (r Record) Says() string {
 	step := cmp.Or(r.Title, r.Step)
 	switch r.Event {
 	case run.RunCreated:
-		return "asked to " + r.Kind + " " + strings.Join(r.Services, ", ") + " in " + r.Environment
+		return "asked to " + strings.TrimSpace(r.Kind+" "+strings.Join(r.Services, ", ")) + " in " + r.Environment
 	case run.RunStarted:
 		if o := d.Origin; o != nil {
 			return "run is executed by " + o.Who() + " (" + o.Where() + ")"

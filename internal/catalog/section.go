@@ -121,10 +121,33 @@ func (s Section) Fault(key string, err error, known ...string) error {
 	f := &fault.Fault{Code: fault.Invalid, Summary: "value cannot be used", Detail: capital(err.Error()) + ".", Err: err}
 	var of interface{ Key() string }
 	if errors.As(err, &of) && s.root != nil { // an error that knows its key, also one that is missing
+		f.Detail = err.Error() + "." // it begins with the key, which is no word to be capitalized
 		at, _ := s.root.follow(strings.Split(of.Key(), "."))
 		placed := s.source.position(at)
 		f.At = &placed
 		return f
+	}
+	key, path := s.word(f, key, err, known)
+	if s.root != nil {
+		where := s.find(key, err)
+		if path != nil {
+			where, _ = s.root.follow(path)
+		}
+		at := s.source.position(where)
+		f.At = &at
+	}
+	return f
+}
+
+// word says what is wrong with a key that cannot be decoded, and returns its name
+// and, where the error knows that, its path.
+func (s Section) word(f *fault.Fault, key string, err error, known []string) (_ string, path []string) {
+	var exact interface { // an error of decoding that knows its place
+		Path() []string
+		Known() []string
+	}
+	if errors.As(err, &exact) && s.root != nil {
+		path, known = exact.Path(), exact.Known()
 	}
 	var wrong *json.UnmarshalTypeError
 	unknown := unknownField(err)
@@ -132,7 +155,7 @@ func (s Section) Fault(key string, err error, known ...string) error {
 	case unknown != "":
 		key = unknown
 		f.Summary, f.Detail = "unknown key", fmt.Sprintf("%q is not a key here.", unknown)
-		if s.root != nil && s.root.get(unknown) != nil && len(known) > 0 {
+		if s.root != nil && (path != nil || s.root.get(unknown) != nil) && len(known) > 0 {
 			f.Detail = fmt.Sprintf("%q is not a key here%s", unknown, didYouMean(unknown, known))
 			f.Detail += " Its keys are: " + strings.Join(known, ", ") + "."
 		}
@@ -141,12 +164,11 @@ func (s Section) Fault(key string, err error, known ...string) error {
 			key = wrong.Field
 		}
 		f.Summary, f.Detail = "value of the wrong type", fmt.Sprintf("%q must be %s, and this is %s.", key, typeWords(wrong.Type), jsonWords(wrong.Value))
+		if wrong.Type.Kind() == reflect.String && strings.HasPrefix(wrong.Value, "number") {
+			f.Detail += " Put it in quotes."
+		}
 	}
-	if s.root != nil {
-		at := s.source.position(s.find(key, err))
-		f.At = &at
-	}
-	return f
+	return key, path
 }
 
 // find returns the place of a key: by its path, else wherever in the section a

@@ -23,7 +23,7 @@ func TestSectionFault(t *testing.T) {
 	for name, c := range map[string]struct{ section, want string }{
 		"unknown":       {"{contxt: a}", "3:30 unknown key \"contxt\" is not a key here. Did you mean \"context\"? Its keys are: context, qps, inner."},
 		"wrong type":    {"{context: a, qps: fast}", "3:42 value of the wrong type \"qps\" must be a whole number, and this is text."},
-		"inner type":    {"{inner: {wait: 3}}", "3:38 value of the wrong type \"inner.wait\" must be text, and this is a number."},
+		"inner type":    {"{inner: {wait: 3}}", "3:38 value of the wrong type \"inner.wait\" must be text, and this is a number. Put it in quotes."},
 		"inner unknown": {"{inner: {weit: x}}", "3:38 unknown key \"weit\" is not a key here."},
 	} {
 		t.Run(name, func(t *testing.T) {

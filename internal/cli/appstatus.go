@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,9 +100,9 @@ stays as it is. It may be run at any time, also by a pipeline.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.aboutStatus(cmd.Context(), &env, func(ctx context.Context, c *control.Control) error {
-				changes, err := c.Publish(ctx, env)
-				if err == nil || len(changes) > 0 {
-					a.published(env, changes)
+				done, err := c.Publish(ctx, env)
+				if err == nil || len(done.Changes) > 0 {
+					a.published(env, done)
 				}
 				return err
 			})
@@ -151,15 +152,18 @@ func (a *app) publications(all []driver.Publication) {
 	}
 }
 
-func (a *app) published(env string, changes []control.ToldChange) {
+func (a *app) published(env string, done control.Published) {
 	values := []map[string]any{}
 	var text strings.Builder
-	for _, c := range changes {
+	for _, c := range done.Changes {
 		fmt.Fprintf(&text, "✓ %s  %s\n", c.Target, c.Description.Line)
 		values = append(values, map[string]any{"target": c.Target, "line": c.Description.Line})
 	}
-	if len(changes) == 0 {
+	for _, left := range done.Left {
+		fmt.Fprintf(&text, "! %s\n", left)
+	}
+	if len(done.Changes)+len(done.Left) == 0 {
 		fmt.Fprintf(&text, "The document of %s says all that there is to say.\n", env)
 	}
-	a.view.Result(text.String(), map[string]any{"environment": env, "changes": values})
+	a.view.Result(text.String(), map[string]any{"environment": env, "changes": values, "left": slices.Concat([]string{}, done.Left)})
 }

@@ -63,14 +63,23 @@ func rehearsalOut(out string, force bool) error {
 	case ext != ".md" && ext != ".html" && ext != ".json":
 		return invalid("unknown format", fmt.Sprintf("--out is %q; its ending says the format: .md, .html or .json.", out))
 	}
-	if _, err := os.Lstat(out); err == nil && !force {
-		return exists(out)
+	written := []string{out}
+	if ext == ".md" {
+		written = append(written, pictureOf(out))
+	}
+	for _, path := range written {
+		if _, err := os.Lstat(path); err == nil && !force {
+			return exists(path)
+		}
 	}
 	if info, err := os.Stat(filepath.Dir(out)); err != nil || !info.IsDir() {
 		return invalid("no such folder", fmt.Sprintf("--out is %q, and there is no folder %s.", out, filepath.Dir(out)))
 	}
 	return nil
 }
+
+// pictureOf is the picture beside a report in Markdown.
+func pictureOf(out string) string { return strings.TrimSuffix(out, filepath.Ext(out)) + ".svg" }
 
 // rehearsing is one rehearse command.
 type rehearsing struct {
@@ -126,6 +135,11 @@ func (r *rehearsing) onCopy(ctx context.Context) (told *report.Rehearsal, err er
 		return nil, err
 	}
 	rehearse := func(past *control.Control) error {
+		if past != nil {
+			if err := r.closedReally(ctx, past); err != nil {
+				return err
+			}
+		}
 		told, err = rehearsal.OnCopy(ctx, r.options(dir, past), r.req)
 		return err
 	}
@@ -138,6 +152,26 @@ func (r *rehearsing) onCopy(ctx context.Context) (told *report.Rehearsal, err er
 		return nil, err
 	}
 	return told, rehearsed(told, r.req)
+}
+
+// closedReally refuses to rehearse what this state directory holds closed: a copy
+// of it cannot be closed, and its marks are those of a run that is known here.
+func (r *rehearsing) closedReally(ctx context.Context, c *control.Control) error {
+	closed, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range closed {
+		if s.Environment == r.req.Environment && (len(r.req.Services) == 0 || slices.Contains(r.req.Services, s.Service)) {
+			return r.closedAlready(s.Run.ID, "Its copy is closed, too: rehearse once it is open.")
+		}
+	}
+	return nil
+}
+
+func (r *rehearsing) closedAlready(holder, why string) error {
+	return &fault.Fault{Code: fault.Locked, Summary: "closed already",
+		Detail: fmt.Sprintf("Run %s holds what was to be rehearsed in %s. %s", holder, r.req.Environment, why), Try: []string{"noren status", "noren open --env " + r.req.Environment}}
 }
 
 func (r *rehearsing) options(dir string, past *control.Control) rehearsal.Options {
@@ -167,9 +201,7 @@ func (r *rehearsing) live(ctx context.Context) (told *report.Rehearsal, err erro
 			return err
 		}
 		if begun != nil {
-			return &fault.Fault{Code: fault.Locked, Summary: "closed already",
-				Detail: fmt.Sprintf("Run %s holds what was to be rehearsed in %s. A rehearsal closes and opens, and would open what that run closed.", begun.ID, r.req.Environment),
-				Try:    []string{"noren open --env " + r.req.Environment}}
+			return r.closedAlready(begun.ID, "A rehearsal closes and opens, and would open what that run closed.")
 		}
 		l, err := rehearsal.NewLive(ctx, r.options(c.StateDir, c), c, r.req)
 		if err != nil {
@@ -215,7 +247,7 @@ func (a *app) writeRehearsal(r *report.Rehearsal, out string, force bool) error 
 		raw, errJSON := json.MarshalIndent(r, "", "  ")
 		text, err = string(raw)+"\n", errJSON
 	default:
-		path := strings.TrimSuffix(out, filepath.Ext(out)) + ".svg"
+		path := pictureOf(out)
 		if err := writeFileMode(path, []byte(r.Runs.SVG(report.Wide, "timeline")), force, privateFile); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
@@ -136,6 +137,9 @@ func (c *Control) checkOffline(env catalog.Environment) (EnvironmentCheck, error
 		}
 	}
 	if err := c.namesKnown(env.Name); err != nil {
+		e.Problems = append(e.Problems, err)
+	}
+	if err := c.clustersApart(env, filepath.Dir(c.Catalog.File)); err != nil {
 		e.Problems = append(e.Problems, err)
 	}
 	services, err := c.Catalog.Services(env.Name)

@@ -217,7 +217,10 @@ func (c *Control) pinned(env catalog.Environment) (plan.Environment, error) {
 		}
 		pinned.Clusters[cluster.Name] = own
 	}
-	return pinned, joined(errs)
+	if err := joined(errs); err != nil {
+		return pinned, err
+	}
+	return pinned, c.clustersApart(env, dir)
 }
 
 // survey reads every entrance, side by side, and asks each driver how it would

@@ -268,7 +268,8 @@ func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, he
 	if err != nil {
 		return left.unusable(fmt.Sprintf("The mark cannot be read: %v", err)), nil
 	}
-	if in.Target != m.On || withoutEnvironment(r.Target) != withoutEnvironment(m.On) {
+	regrouped := in.Target == m.On && l.regrouped(m)
+	if in.Target != m.On || withoutEnvironment(r.Target) != withoutEnvironment(m.On) && !regrouped {
 		left.Cause = CopiedMark
 		left.What = fmt.Sprintf("The mark is that of %s: somebody copied the object with its annotations. Nothing is restored from it.", r.Target)
 		left.Try = []string{"take the annotation noren.dev/mark off " + m.On + ", and see what else was copied"}
@@ -276,6 +277,13 @@ func (c *Control) assessMark(ctx context.Context, l look, m driver.FoundMark, he
 	}
 	if held.steps[keyOf(r)] {
 		return nil, nil
+	}
+	if regrouped {
+		left.Cause = OtherName
+		left.What = fmt.Sprintf("It was left by a closing that called this place %s: the clusters of %s were others then, or had other names. If nobody copied the object here, recover it with a catalog like that of then.",
+			r.Target, l.env.Name)
+		left.Try = []string{"noren recover --env " + environmentOf(r.Target) + "     # with a catalog in which the place has that name"}
+		return left, nil
 	}
 	if r.Target != m.On {
 		left.Cause = OtherName
@@ -393,6 +401,30 @@ func (r *LeftoverReport) dropDoubles() {
 }
 
 // A target is "system:environment/…".
+// regrouped tells whether a mark is of this object as it was called before its
+// cluster was put under clusters, taken out, or renamed. A mark of a cluster that
+// the environment still has is a copy from there.
+func (l look) regrouped(m driver.FoundMark) bool {
+	was := ""
+	if o, err := plan.OriginOf(m.Mark); err == nil && o != nil {
+		was = o.Cluster
+	}
+	if _, still := l.env.Clusters[was]; still || was == m.Cluster {
+		return false
+	}
+	return withoutCluster(m.Mark.Receipt.Target, was) == withoutCluster(m.On, m.Cluster)
+}
+
+// withoutCluster is withoutEnvironment, and without the cluster, "" for none.
+func withoutCluster(target, cluster string) string {
+	target = withoutEnvironment(target)
+	if cluster == "" {
+		return target
+	}
+	system, object, _ := strings.Cut(target, ":")
+	return system + ":" + strings.TrimPrefix(object, cluster+"/")
+}
+
 func withoutEnvironment(target string) string {
 	system, rest, _ := strings.Cut(target, ":")
 	_, object, _ := strings.Cut(rest, "/")

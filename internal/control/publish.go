@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,81 +73,147 @@ func (c *Control) ToldThen(ctx context.Context, environment string, until time.T
 	return session.Shown(ctx, as...)
 }
 
-// Publish brings what others are told up to date: what the catalog says, what
-// this state directory holds closed, and what it has opened. What another noren
-// holds closed stays as it is. It returns what it changed.
-func (c *Control) Publish(ctx context.Context, environment string) ([]ToldChange, error) {
-	session, env, err := c.tellers(environment)
-	if err != nil {
-		return nil, err
-	}
-	var changed []ToldChange
-	held, err := c.retellClosed(ctx, session, env.Name, &changed)
-	if err != nil {
-		return changed, err
-	}
-	if err := c.takeBackTold(ctx, session, env.Name, held, &changed); err != nil {
-		return changed, err
-	}
-	for _, call := range session.Publishing() {
-		in, _, err := openCall(ctx, session, call)
-		if err != nil {
-			return changed, err
-		}
-		if err := bring(ctx, env.Name, in, in.Change, in.Change.Propose, &changed); err != nil {
-			return changed, err
-		}
-	}
-	return changed, nil
+// A Published is what publishing did.
+type Published struct {
+	Changes []ToldChange
+	// Left says what was left as it is, and why.
+	Left []string
 }
 
-// bring moves a target to the state wanted, and notes it if that is a change.
-func bring(ctx context.Context, env string, in *driver.Instance, change action.Change, want func(action.State) (action.State, error), changed *[]ToldChange) error {
+// Publish brings what others are told up to date: what the catalog says, what
+// this state directory holds closed, and what it has opened. What another noren
+// holds closed stays as it is. What it did, also before an error, is recorded as
+// a run of its own.
+func (c *Control) Publish(ctx context.Context, environment string) (Published, error) {
+	session, env, err := c.tellers(environment)
+	if err != nil {
+		return Published{}, err
+	}
+	p := &publisher{Control: c, session: session, env: env}
+	err = p.publish(ctx)
+	return Published{p.changed, p.left}, errors.Join(err, p.record(context.WithoutCancel(ctx), err))
+}
+
+// A publisher is one publishing.
+type publisher struct {
+	*Control
+	session *driver.Session
+	env     plan.Environment
+	changed []ToldChange
+	left    []string
+	steps   []plan.Step
+	failed  *plan.Step // what could not be written
+}
+
+func (p *publisher) publish(ctx context.Context) error {
+	held, err := p.retellClosed(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.takeBackTold(ctx, held); err != nil {
+		return err
+	}
+	for _, call := range p.session.Publishing() {
+		in, params, err := openCall(ctx, p.session, call)
+		if err != nil {
+			return err
+		}
+		if err := p.bring(ctx, in, plan.Step{Action: call.Action, Params: params}, in.Change, in.Change.Propose); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bring moves a target to the state wanted, and notes it if that is a change. of
+// says which action that is, and of which service.
+func (p *publisher) bring(ctx context.Context, in *driver.Instance, of plan.Step, change action.Change, want func(action.State) (action.State, error)) error {
 	from, err := in.Change.Observe(ctx)
 	if err != nil {
-		return unread(in.Target, env, err)
+		return unread(in.Target, p.env.Name, err)
 	}
 	to, err := want(from)
 	if err != nil {
 		return err
 	}
+	step := plan.Step{ID: fmt.Sprintf("tell-%d", len(p.steps)+1), Kind: action.KindChange, Action: of.Action, Target: in.Target, Service: of.Service, Params: of.Params,
+		Title: "Publish " + in.Target, From: from, To: to}
+	step.Track = step.ID
+	if in.Describer != nil {
+		step.Description = in.Describer.Describe(from, to)
+	}
 	if err := change.Apply(ctx, from, to); err != nil {
+		p.failed = &step
 		return err
 	}
-	if !from.Equal(to) && in.Describer != nil {
-		*changed = append(*changed, ToldChange{in.Target, in.Describer.Describe(from, to)})
+	if !from.Equal(to) {
+		p.steps = append(p.steps, step)
+		p.changed = append(p.changed, ToldChange{in.Target, step.Description})
 	}
 	return nil
 }
 
+// record records who published what, if anything was written or could not be.
+func (p *publisher) record(ctx context.Context, failed error) error {
+	steps := slices.Clone(p.steps)
+	var events []run.Event
+	for _, s := range steps {
+		events = append(events, run.Event{Type: run.StepDone, Step: s.ID})
+	}
+	told := run.Data{Status: run.Done}
+	if p.failed != nil {
+		steps = append(steps, *p.failed)
+		told = run.Data{Status: run.Stopped, Problem: run.ProblemOf(failed)}
+		events = append(events, run.Event{Type: run.StepFailed, Step: p.failed.ID, Data: run.Data{Problem: told.Problem}})
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	done := &plan.Plan{Version: plan.Version, Kind: plan.Publish, Environment: p.env, Zone: p.Catalog.Zone.String(), OnFailure: plan.Ask, Locks: []string{},
+		Services: []plan.Service{}, Stages: []plan.Stage{{Name: plan.StageTell, Steps: steps}}}
+	for _, s := range steps {
+		named := slices.ContainsFunc(done.Services, func(have plan.Service) bool { return have.Name == s.Service })
+		if s.Service != "" && !named {
+			done.Services = append(done.Services, plan.Service{Name: s.Service, Entrances: []plan.Entrance{}})
+		}
+	}
+	return p.store.Note(ctx, newID(plan.Publish, p.Now()), done, p.Actor, events, told)
+}
+
 // retellClosed tells what is held closed here and is not told. It returns the
 // targets of what is held.
-func (c *Control) retellClosed(ctx context.Context, session *driver.Session, env string, changed *[]ToldChange) (map[string]bool, error) {
+func (p *publisher) retellClosed(ctx context.Context) (map[string]bool, error) {
 	held := map[string]bool{}
-	closed, err := c.Status(ctx)
+	closed, err := p.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range closed {
-		if s.Environment != env {
+		if s.Environment != p.env.Name {
 			continue
 		}
-		closing, receipts, err := c.closingOf(ctx, s.Run)
+		closing, receipts, err := p.closingOf(ctx, s.Run)
 		if err != nil {
 			return nil, err
 		}
-		extensions, _, err := c.extensions(ctx, closing)
+		extensions, _, err := p.extensions(ctx, closing)
 		if err != nil {
 			return nil, err
 		}
 		written := plan.Written(receipts, extensions...)
+		open := p.openAgain(ctx, closing, receipts, s.Service)
 		for _, step := range toldOf(closing, s.Service) {
 			held[step.Target] = true
 			states := written[step.ID]
 			if len(states) == 0 || !s.Run.Status.Ended() {
 				continue // the run tells it itself
 			}
-			in, err := session.Action(ctx, step.Action, step.Params)
+			if open {
+				p.left = append(p.left, fmt.Sprintf("%s  not told that %s is closed: run %s holds it closed, and somebody has put back what it changed. End that: noren open %s --env %s",
+					step.Target, s.Service, closing.ID, s.Service, p.env.Name))
+				continue
+			}
+			in, err := p.session.Action(ctx, step.Action, step.Params)
 			if err != nil {
 				return nil, err
 			}
@@ -158,12 +225,39 @@ func (c *Control) retellClosed(ctx context.Context, session *driver.Session, env
 				return nil, err
 			}
 			last := func(action.State) (action.State, error) { return of.To, nil }
-			if err := bring(ctx, env, in, marked(in, mark), last, changed); err != nil {
+			if err := p.bring(ctx, in, step, marked(in, mark), last); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return held, nil
+}
+
+// openAgain tells whether all that keeps customers out of a service is as it was
+// before its closing: another noren recovered it, or a person put it back. What
+// cannot be read is taken for closed, as the records say.
+func (p *publisher) openAgain(ctx context.Context, closing *run.Run, receipts []action.Receipt, service string) bool {
+	found := false
+	for _, stage := range closing.Plan.Stages {
+		if stage.Name != plan.StageClose {
+			continue
+		}
+		for _, step := range ofServices(slices.Clone(stage.Steps), []ClosedService{{Service: service}}) {
+			i := slices.IndexFunc(receipts, func(r action.Receipt) bool { return r.Step == step.ID })
+			if i < 0 || receipts[i].From.Equal(receipts[i].To) {
+				continue
+			}
+			in, err := p.session.At(step.Cluster).Action(ctx, step.Action, step.Params)
+			if err != nil {
+				return false
+			}
+			if now, err := in.Change.Observe(ctx); err != nil || !now.Equal(receipts[i].From) {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
 }
 
 func toldOf(closing *run.Run, service string) []plan.Step {
@@ -179,8 +273,8 @@ func toldOf(closing *run.Run, service string) []plan.Step {
 // takeBackTold takes back what runs of this state directory told that have ended
 // and hold nothing, which is an opening that could not say so, and what nobody
 // told: every closing leaves a mark.
-func (c *Control) takeBackTold(ctx context.Context, session *driver.Session, env string, held map[string]bool, changed *[]ToldChange) error {
-	marks, err := session.ToldMarks(ctx)
+func (p *publisher) takeBackTold(ctx context.Context, held map[string]bool) error {
+	marks, err := p.session.ToldMarks(ctx)
 	if err != nil {
 		return err
 	}
@@ -191,28 +285,32 @@ func (c *Control) takeBackTold(ctx context.Context, session *driver.Session, env
 		if m.Wrong != "" || held[m.On] {
 			continue
 		}
-		if err := c.known(ctx, l); err != nil {
+		if err := p.known(ctx, l); err != nil {
 			return err
 		}
 		if l.Cause != EndedRun {
 			continue // another noren's
 		}
-		in, err := session.Action(ctx, m.Mark.Receipt.Action, m.Mark.Params)
+		in, err := p.session.Action(ctx, m.Mark.Receipt.Action, m.Mark.Params)
 		if err != nil {
 			return err
 		}
 		before := func(action.State) (action.State, error) { return m.Mark.Receipt.From, nil }
-		if err := bring(ctx, env, in, marked(in, m.Mark), before, changed); err != nil {
+		of := plan.Step{Action: m.Mark.Receipt.Action, Params: m.Mark.Params}
+		if o, err := plan.OriginOf(m.Mark); err == nil && o != nil {
+			of.Service = o.Service.Name
+		}
+		if err := p.bring(ctx, in, of, marked(in, m.Mark), before); err != nil {
 			return err
 		}
 	}
-	published, err := session.Shown(ctx)
+	published, err := p.session.Shown(ctx)
 	if err != nil {
 		return err
 	}
-	for _, p := range published {
-		for _, name := range slices.Sorted(maps.Keys(p.Closed)) {
-			in, _, err := openCall(ctx, session, p.Closed[name])
+	for _, shown := range published {
+		for _, name := range slices.Sorted(maps.Keys(shown.Closed)) {
+			in, params, err := openCall(ctx, p.session, shown.Closed[name])
 			if err != nil {
 				return err
 			}
@@ -220,7 +318,7 @@ func (c *Control) takeBackTold(ctx context.Context, session *driver.Session, env
 				continue
 			}
 			open := func(action.State) (action.State, error) { return action.State{}, nil }
-			if err := bring(ctx, env, in, in.Change, open, changed); err != nil {
+			if err := p.bring(ctx, in, plan.Step{Action: shown.Closed[name].Action, Params: params, Service: name}, in.Change, open); err != nil {
 				return err
 			}
 		}

@@ -80,14 +80,24 @@ func (b *builder) tell(ctx context.Context) error {
 }
 
 // namesKnown fails where a driver's section names a service that the
-// environment does not have: apps would be told of nothing, for ever.
+// environment does not have, or could not be used: apps would be told of
+// nothing, for ever.
 func (c *Control) namesKnown(environment string) error {
 	env, err := c.Catalog.Environment(environment)
 	if err != nil {
 		return err
 	}
 	names := c.Catalog.ServiceNames(environment)
+	clusters, sections := map[string]driver.Configs{}, map[string]map[string]catalog.Section{"": env.Drivers}
+	for _, cluster := range env.Clusters {
+		clusters[cluster.Name], sections[cluster.Name] = cluster.Configs(), cluster.Drivers
+	}
 	var errs []error
+	for in, f := range c.Registry.OpenClusters(driver.Env{Name: env.Name, Now: c.Now}, env.Configs(), clusters).Astray() {
+		at := sections[in[0]][in[1]].At()
+		f.At = &at
+		errs = append(errs, f)
+	}
 	for driverName, section := range env.Drivers {
 		for key, name := range c.Registry.ServicesNamed(driverName, section.JSON) {
 			if slices.Contains(names, name) {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/fault"
@@ -118,11 +121,36 @@ func (s *Session) tellers() []*Driver {
 // so that of several clusters it must be said in which it is.
 func (s *Session) teller(ctx context.Context, d *Driver) (any, error) {
 	if own, _ := s.own(d); !own {
-		return nil, &fault.Fault{Code: fault.Invalid, Summary: "cluster is not said",
-			Detail: fmt.Sprintf("Environment %s has several clusters, and its section %s does not say in which it writes.", s.env.Name, d.Name),
-			Try:    []string{d.Name + ": {context: …}"}}
+		return nil, s.unsaid(d)
 	}
 	return s.connect(ctx, d)
+}
+
+func (s *Session) unsaid(d *Driver) *fault.Fault {
+	return &fault.Fault{Code: fault.Invalid, Summary: "cluster is not said",
+		Detail: fmt.Sprintf("The environment %s has several clusters (%s), and its section %s does not say in which one it writes: name the kubeconfig context of that one.",
+			s.env.Name, strings.Join(slices.Sorted(maps.Keys(s.clusters)), ", "), d.Name),
+		Try: []string{d.Name + ": {context: …}"}}
+}
+
+// Astray finds the sections of drivers that tell others which could not be used:
+// those that do not say in which cluster they write, and those of a cluster,
+// which nobody reads, since an environment tells once. The names are those of
+// the cluster, "" for the environment, and the driver. It connects to nothing.
+func (s *Session) Astray() map[[2]string]*fault.Fault {
+	astray := map[[2]string]*fault.Fault{}
+	for _, d := range s.tellers() {
+		if own, _ := s.own(d); !own {
+			astray[[2]string{"", d.Name}] = s.unsaid(d)
+		}
+	}
+	for name, child := range s.clusters {
+		for _, d := range child.tellers() {
+			astray[[2]string{name, d.Name}] = &fault.Fault{Code: fault.Invalid, Summary: "section is in a cluster",
+				Detail: fmt.Sprintf("%s has %s in its cluster %s. An environment tells its apps once: the section belongs beside clusters, with the context of the cluster in which it writes, if it writes in one.", s.env.Name, d.Name, name)}
+		}
+	}
+	return astray
 }
 
 // Tell asks every driver that tells others how it would tell of a service.

@@ -30,6 +30,9 @@ const (
 	Close  Kind = "close"
 	Open   Kind = "open"
 	Extend Kind = "extend" // moves the end of a closing
+	// Publish brings what others are told up to date. It holds nothing, and is
+	// recorded when it is over.
+	Publish Kind = "publish"
 )
 
 // A Plan is a run before it happens.

@@ -86,7 +86,8 @@ func OnCopy(ctx context.Context, o Options, req control.CloseRequest) (_ *report
 		return nil, err
 	}
 	if r.dir, err = os.MkdirTemp("", "noren-rehearsal-"); err != nil {
-		return nil, internalFault("no place for the rehearsal", err)
+		return nil, &fault.Fault{Code: fault.Unavailable, Summary: "no place for the rehearsal", Err: err,
+			Detail: fmt.Sprintf("The copy and its records need a folder among the temporary files: %v. Nothing was touched.", err), Try: []string{"df -h " + os.TempDir(), "TMPDIR=/var/tmp noren rehearse …"}}
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
 	if r.copies, err = kubecopy.Start(ctx, r.dir, o.Now); err != nil {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"github.com/noren-dev/noren/internal/plan"
 	"maps"
 	"slices"
 	"strings"
@@ -182,7 +183,7 @@ func RowOf(s Source) Row {
 	if of.Problem != nil {
 		row.Problem = of.Problem.Summary
 	}
-	if row.Closing != "" {
+	if row.Closing != "" || of.Plan.Kind == plan.Publish {
 		return row
 	}
 	r := Of(s)

@@ -76,3 +76,30 @@ func hasRun(ctx context.Context, tx *sql.Tx, id string) (bool, error) {
 	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM runs WHERE id = ?`, id).Scan(&n)
 	return n > 0, err
 }
+
+// Note records a run that is over and held nothing, with its events between the
+// first and the last, all or nothing. told is what the last event tells.
+func (s *Store) Note(ctx context.Context, id string, p *plan.Plan, actor string, events []run.Event, told run.Data) error {
+	digest, err := p.Digest()
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	events = append([]run.Event{{Type: run.RunCreated, Data: run.Data{Actor: actor, Digest: digest}}}, events...)
+	events = append(events, run.Event{Type: run.RunEnded, Data: told})
+	return s.write(ctx, s.journal, func(tx *sql.Tx) error {
+		if err := insertRun(ctx, tx, id, p, actor, now); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE runs SET ended = ? WHERE id = ?`, stamp(now), id); err != nil {
+			return err
+		}
+		for _, e := range events {
+			e.Run, e.At = id, now
+			if _, err := s.record(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -143,3 +143,106 @@ func TestInitOfClusters(t *testing.T) {
 		}
 	}
 }
+
+// TestOneClusterUnderTwoNames: a cluster that says nothing of how it is reached
+// is the one that is current, perhaps another of the environment. To close that
+// twice would leave a door open that is thought closed.
+func TestOneClusterUnderTwoNames(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod:
+    clusters:
+      tokyo:
+        kube: {kubeconfig: %[1]s, context: %[2]s}
+      osaka:
+        kube: {kubeconfig: %[1]s} # the context that is current, which is tokyo's
+services:
+  shop:
+    entrances:
+      - {kind: kube/ingress, name: %[3]s/web, cluster: tokyo}
+      - {kind: kube/ingress, name: %[3]s/web, cluster: osaka}
+`, s.kubeconfig, s.context, s.ns))
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}, {"rehearse", "--env", "prod", "--copy"}, {"close", "--env", "prod", "--for", "30m", "--yes"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "two clusters are one", "noren.yaml:8:7", "tokyo and osaka of prod are both reached by "+s.kubeconfig+" "+s.context)
+	}
+	s.rewrite(t, "kube: {kubeconfig: "+s.kubeconfig+"} #", "kube: {kubeconfig: "+s.kubeconfig+", context: limited} #")
+	s.noren(t, t.TempDir(), "check").must(t, 0)
+}
+
+// TestStatusDocumentOfClusters: of a ConfigMap it must be said in which cluster it
+// is, and a section in a cluster is one that nobody would read.
+func TestStatusDocumentOfClusters(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const document = "appstatus: {%s services: {shop: {name: {en: Shop}}}}"
+	catalog := func(beside, within string) {
+		s.write(t, "noren.yaml", fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod:
+    %[4]s
+    clusters:
+      osaka:
+        kube: {kubeconfig: %[1]s, context: limited}
+        %[5]s
+      tokyo:
+        kube: {kubeconfig: %[1]s, context: %[2]s}
+services:
+  shop:
+    entrances: [{kind: kube/ingress, name: %[3]s/web, cluster: tokyo}]
+`, s.kubeconfig, s.context, s.ns, beside, within))
+	}
+	catalog(fmt.Sprintf(document, "configmap: "+s.ns+"/status,"), "")
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}, {"appstatus", "publish"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "cluster is not said", "noren.yaml:5:", "several clusters (osaka, tokyo)", "appstatus: {context: …}")
+	}
+	catalog("", fmt.Sprintf(document, "file: status.json,"))
+	for _, command := range [][]string{{"check"}, {"plan", "close", "--env", "prod"}} {
+		s.noren(t, t.TempDir(), command...).must(t, 2).says(t, "section is in a cluster", "noren.yaml:9:", "tells its apps once")
+	}
+	catalog(fmt.Sprintf(document, "configmap: "+s.ns+"/status, kubeconfig: "+s.kubeconfig+", context: "+s.context+","), "")
+	s.noren(t, t.TempDir(), "check").must(t, 0)
+	s.noren(t, t.TempDir(), "appstatus", "publish").must(t, 0).says(t, "publish names")
+}
+
+// TestClosedBeforeItHadClusters: a closing is opened as it was made, also with a
+// catalog that puts its cluster under clusters since. Its marks are explained by
+// its run; without records they are told of as what they are, not as copies whose
+// annotation is to be taken off.
+func TestClosedBeforeItHadClusters(t *testing.T) {
+	t.Parallel()
+	s, state, lost := newShop(t), t.TempDir(), t.TempDir()
+	before := s.objects(t)
+	s.noren(t, state, "close", "shop", "solo", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	then := s.text(t, "noren.yaml")
+	kube := "    kube: {kubeconfig: " + s.kubeconfig
+	s.rewrite(t, kube, "    clusters:\n      tokyo:\n    "+kube)
+	for _, name := range []string{"web", "api", "solo"} {
+		s.rewrite(t, "name: "+s.ns+"/"+name+"}", "name: "+s.ns+"/"+name+", cluster: tokyo}")
+	}
+	s.noren(t, state, "check").must(t, 0)
+	if left := s.noren(t, state, "leftovers"); strings.Contains(left.out, "/"+s.ns+"/") { // it has other tests' marks, too
+		t.Errorf("what its run holds is left over:\n%s", left.out)
+	}
+	left := s.noren(t, lost, "leftovers").says(t, "called this place kube:prod/"+s.ns+"/ingress/solo", "called this place argocd:prod/"+s.ns+"/application/solo")
+	for line := range strings.Lines(left.out) {
+		if strings.Contains(line, s.ns) && strings.Contains(line, "annotation") {
+			t.Errorf("it says to take the mark off: %s", line)
+		}
+	}
+	s.noren(t, lost, "recover", "--env", "prod", "--confirm", "prod")
+	if code, _ := s.get(t, "solo", "/"); code != 503 {
+		t.Errorf("recovered under another name: solo answers %d", code)
+	}
+	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.same(t, before)
+
+	// And without its records, by a catalog like that of then.
+	s.write(t, "noren.yaml", then)
+	s.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	s.noren(t, lost, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+	s.same(t, before)
+}

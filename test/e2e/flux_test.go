@@ -21,14 +21,20 @@ var (
 // which is applied by the Kustomization apps: with "suspend: false" in Git, so
 // that apps would resume it.
 func newFluxShop(t testing.TB, change ...func(*shopOptions)) *shop {
+	s := committed(t, change...)
+	background(t, s.flux.Run)
+	s.applied(t, kustomizations, "solo")
+	s.applied(t, ingresses, "solo")
+	return s
+}
+
+// committed is the shop of newFluxShop before Flux runs.
+func committed(t testing.TB, change ...func(*shopOptions)) *shop {
 	s := fluxed(t, change...)
 	s.flux.Commit(kustomizations, "apps", s.manifestOf(t, kustomizations, "solo", map[string]any{
 		"interval": "10m0s", "path": "./deploy", "prune": true, "suspend": false, "sourceRef": map[string]any{"kind": "GitRepository", "name": "git"}}))
 	s.server.Apply(t, fmt.Sprintf(kustomizationYAML, s.ns, "apps"))
 	s.flux.Commit(kustomizations, "solo", s.soloManifest(t))
-	background(t, s.flux.Run)
-	s.applied(t, kustomizations, "solo")
-	s.applied(t, ingresses, "solo")
 	return s
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -218,4 +220,96 @@ func TestRehearseInClusters(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(tokyo.dir, "app-status.json")); !os.IsNotExist(err) {
 		t.Errorf("apps were told of a rehearsal: %v", err)
 	}
+}
+
+// TestRehearseWhatIsClosed: what this state directory holds closed is called
+// that, and not a stranger's closing that could be recovered. Without room for
+// the copy it says where it needs some.
+func TestRehearseWhatIsClosed(t *testing.T) {
+	t.Parallel()
+	s, state := newShop(t), t.TempDir()
+	s.noren(t, state, "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
+	r := s.noren(t, state, "rehearse", "shop", "--env", "prod", "--copy").must(t, 12).says(t, "closed already", "noren open --env prod")
+	if strings.Contains(r.err, "recover") {
+		t.Errorf("it speaks of recovering:\n%s", r.err)
+	}
+	s.noren(t, state, "rehearse", "api", "--env", "prod", "--copy").must(t, 0)
+	s.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
+	full := noren(t, s.dir, state, append(slices.Clone(s.env), "TMPDIR="+filepath.Join(s.dir, "gone")), "rehearse", "shop", "--env", "prod", "--copy").must(t, 1)
+	if full.says(t, "no place for the rehearsal", "df -h"); strings.Contains(full.err, "bug in noren") {
+		t.Errorf("a full disk is called a bug:\n%s", full.err)
+	}
+}
+
+// TestRehearseWhatFluxKeeps: on a copy, Flux's objects are suspended from the top
+// down and resumed, and Flux is played as one that reconciles at once.
+func TestRehearseWhatFluxKeeps(t *testing.T) {
+	t.Parallel()
+	s := committed(t)
+	until(t, "Flux has applied all and rests", func() bool { // a copy of what is being applied would stay so
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.flux.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		apps, _, _ := unstructured.NestedSlice(s.read(t, kustomizations, "apps"), "status", "conditions")
+		list, err := s.client.Resource(kustomizations).Namespace(s.ns).List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(list.Items) == 2 && len(apps) == 1 && !strings.Contains(fmt.Sprint(list.Items), "Reconciling") &&
+			s.read(t, ingresses, "solo")["metadata"].(map[string]any)["labels"] != nil
+	})
+	s.rehearse(t, "solo", "--out", "told.json").must(t, 0).says(t, "were byte for byte as before",
+		"flux:prod/"+s.ns+"/kustomization/solo", "flux:prod/"+s.ns+"/kustomization/apps", "Prove open")
+}
+
+// scaled are a Rollout and a ScaledObject, with definitions that take anything: the
+// real ones are not among those that the tests install.
+const scaled = `
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: worker, namespace: %[1]s}
+spec: {replicas: 3, selector: {matchLabels: {app: worker}}}
+status: {replicas: 3, readyReplicas: 3, observedGeneration: "1"}
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: worker, namespace: %[1]s}
+spec: {scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: worker}, minReplicaCount: 2}
+`
+
+const anyDefinition = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: %[2]s.%[1]s}
+spec:
+  group: %[1]s
+  scope: Namespaced
+  names: {plural: %[2]s, singular: %[3]s, kind: %[4]s}
+  versions:
+    - name: v1alpha1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+
+// TestRehearseWhatKEDAScales: a Rollout that KEDA scales rests on a copy by a pause
+// of its ScaledObject, and works again with as many replicas.
+func TestRehearseWhatKEDAScales(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, func(o *shopOptions) { o.server = testkube.Start(t, testkube.Dedicated()) })
+	rollouts := schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
+	objects := schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
+	s.server.Apply(t, fmt.Sprintf(anyDefinition, "argoproj.io", "rollouts", "rollout", "Rollout"))
+	s.server.Apply(t, fmt.Sprintf(anyDefinition, "keda.sh", "scaledobjects", "scaledobject", "ScaledObject"))
+	for _, gvr := range []schema.GroupVersionResource{rollouts, objects} {
+		until(t, "there are "+gvr.Resource, func() bool {
+			_, err := s.client.Resource(gvr).Namespace(s.ns).List(t.Context(), metav1.ListOptions{})
+			return err == nil
+		})
+	}
+	for _, manifest := range strings.Split(fmt.Sprintf(scaled, s.ns), "---\n") {
+		s.server.Apply(t, manifest)
+	}
+	s.kinds = []schema.GroupVersionResource{rollouts, objects}
+	s.rewrite(t, "  api:\n", fmt.Sprintf("    workloads: [{kind: kube/rollout, name: %s/worker}]\n  api:\n", s.ns))
+	s.rehearse(t, "shop").must(t, 0).says(t, "were byte for byte as before", "rest", "kube:prod/"+s.ns+"/rollout/worker")
 }

@@ -16,7 +16,7 @@ func (h Human) History(rows []report.Row, now time.Time) {
 		return
 	}
 	for _, r := range rows {
-		h.print("%s  %s  %s %s in %s  %s\n", h.clock(r.Began, r.Zone), bold(r.Run), r.Kind, strings.Join(r.Services, ", "), r.Environment, faint("by "+oneLine(r.Who)))
+		h.print("%s  %s  %s in %s  %s\n", h.clock(r.Began, r.Zone), bold(r.Run), strings.TrimSpace(r.Kind+" "+strings.Join(r.Services, ", ")), r.Environment, faint("by "+oneLine(r.Who)))
 		line := endingOf(r)
 		if r.Closed != nil {
 			line += "  " + closedFor(r, now)

@@ -89,6 +89,10 @@ func (h Human) whoSaw(visitors []report.Visitor) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(text))
 		}
 	}
+	if h.narrow(widths) {
+		h.whoSawInLines(visitors)
+		return
+	}
 	line := func(row []string) string {
 		var b strings.Builder
 		for i, text := range row {
@@ -108,6 +112,44 @@ func (h Human) whoSaw(visitors []report.Visitor) {
 			h.print("  %s  %s\n", request, faint(v.Service))
 		}
 		h.print("    %s\n", line(cells(v)))
+	}
+}
+
+// The table's margin on the left, and the space between its columns.
+const tableMargin, tableGap = 4, 2
+
+// narrow tells whether a table of columns is wider than the terminal, in which its
+// lines would break anywhere.
+func (h Human) narrow(widths []int) bool {
+	width := tableMargin - tableGap
+	for _, w := range widths {
+		width += w + tableGap
+	}
+	return h.Columns > 0 && width > h.Columns
+}
+
+// whoSawInLines tells what the table does, for a narrow terminal.
+func (h Human) whoSawInLines(visitors []report.Visitor) {
+	request := ""
+	for _, v := range visitors {
+		if v.Request != request {
+			request = v.Request
+			h.print("  %s  %s\n", request, faint(v.Service))
+		}
+		h.print("    %s\n", v.Who)
+		line := ""
+		for _, p := range report.Phases() {
+			part := string(p) + ": " + v.Met(p)
+			if line != "" && 6+utf8.RuneCountInString(line+"; "+part) >= h.Columns {
+				h.print("      %s;\n", line)
+				line = ""
+			}
+			if line != "" {
+				line += "; "
+			}
+			line += part
+		}
+		h.print("      %s\n", line)
 	}
 }
 

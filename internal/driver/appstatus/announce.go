@@ -62,8 +62,10 @@ func shown(ctx context.Context, c *conn, as []driver.Announcement) (driver.Publi
 		}
 	}
 	d, _ = d.At(c.now())
-	p.Body, err = d.JSON()
-	return p, err
+	if p.Body, err = d.JSON(); err != nil {
+		return p, tooLarge(c.place, c.env, err)
+	}
+	return p, nil
 }
 
 // findTraces finds the marks beside the document.

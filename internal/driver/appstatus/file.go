@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -86,9 +87,21 @@ func (f *file) marks(ctx context.Context) (map[string]string, error) {
 		err = json.Unmarshal(raw, &all)
 	}
 	if err != nil {
-		return nil, f.broken("marks of the status document cannot be read", err)
+		return nil, f.unreadMarks(err)
 	}
 	return all, nil
+}
+
+// unreadMarks explains that the marks cannot be read. A file that is no marks is
+// worth keeping for who wants to know what was there, and must not keep apps out:
+// without it, publishing takes back what nobody here holds closed.
+func (f *file) unreadMarks(err error) error {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return f.broken("marks of the status document cannot be read", err, "ls -l "+f.marksFile())
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "marks of the status document cannot be read", Err: err,
+		Detail: fmt.Sprintf("%s, which tells who closed what in %s, is cut off or was edited: %v.\nPut it aside: publishing then tells what is held closed from here, and calls open what is not, also what another noren holds closed.", f.marksFile(), f.env, err),
+		Try:    []string{"mv " + f.marksFile() + " " + f.marksFile() + ".old", "noren appstatus publish --env " + f.env}}
 }
 
 func (f *file) writeMarks(all map[string]string) error {
@@ -121,6 +134,7 @@ func (f *file) update(ctx context.Context, edit func(*appstatus.Document, map[st
 	case err != nil:
 		return f.broken("the directory of the status document cannot be locked", err)
 	}
+	f.sweep()
 	d, err := f.read(ctx)
 	if err != nil {
 		return err
@@ -137,6 +151,20 @@ func (f *file) update(ctx context.Context, edit func(*appstatus.Document, map[st
 		return err
 	}
 	return f.write(e)
+}
+
+// sweep removes the new files that a noren left beside the old ones when it was
+// killed. The lock is held, so that nobody is writing one.
+func (f *file) sweep() {
+	for _, path := range []string{f.path, f.marksFile()} {
+		prefix := "." + filepath.Base(path) + "."
+		left, _ := filepath.Glob(filepath.Join(f.dir(), prefix+"*")) // a name that is a pattern finds nothing
+		for _, old := range left {
+			if strings.Trim(strings.TrimPrefix(filepath.Base(old), prefix), "0123456789") == "" {
+				_ = os.Remove(old) // it does no harm
+			}
+		}
+	}
 }
 
 // write writes the marks before the document or, where they go, after it: where

@@ -18,8 +18,8 @@ type Difference struct {
 
 // Differences are the objects that were written to and are not, byte for byte,
 // as they were when they were copied. Left out are what every write moves
-// (resourceVersion, generation, managedFields) and the status, which is its
-// controller's.
+// (resourceVersion, generation, managedFields), the status, which is its
+// controller's, and the request to Flux, an effect, which Flux leaves there.
 func (c *Copy) Differences() []Difference {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,6 +58,10 @@ func bare(o object) object {
 	o = (&unstructured.Unstructured{Object: o}).DeepCopy().Object
 	for _, field := range []string{"resourceVersion", "generation", "managedFields"} {
 		unstructured.RemoveNestedField(o, "metadata", field)
+	}
+	unstructured.RemoveNestedField(o, "metadata", "annotations", fluxRequest)
+	if v, _, _ := unstructured.NestedFieldNoCopy(o, "metadata", "annotations"); isEmpty(v) {
+		unstructured.RemoveNestedField(o, "metadata", "annotations")
 	}
 	delete(o, "status")
 	return o

@@ -156,12 +156,14 @@ func compared(c *Copy, _ key, _, now object) object {
 	return now
 }
 
-// reconciled answers Flux's request to look again.
+// fluxRequest asks Flux to look again.
 // Source: https://fluxcd.io/flux/components/kustomize/kustomizations/#triggering-a-reconcile
+const fluxRequest = "reconcile.fluxcd.io/requestedAt"
+
+// reconciled answers Flux's request to look again.
 func reconciled(_ *Copy, _ key, before, now object) object {
-	const request = "reconcile.fluxcd.io/requestedAt"
-	asked := text(now, "metadata", "annotations", request)
-	if asked == "" || asked == text(before, "metadata", "annotations", request) {
+	asked := text(now, "metadata", "annotations", fluxRequest)
+	if asked == "" || asked == text(before, "metadata", "annotations", fluxRequest) {
 		return nil
 	}
 	set(now, asked, "status", "lastHandledReconcileAt")
