@@ -13,6 +13,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/aws/alb"
 )
 
 // Name is the driver's, and the system of its permissions.
@@ -47,6 +48,7 @@ func Driver() *driver.Driver {
 		driver.FindsTraces(findTraces),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
+	parts = append(parts, alb.Parts()...)
 	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
 }
 
