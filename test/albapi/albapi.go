@@ -249,7 +249,7 @@ func (s *Server) Drawing(listener string) string {
 	rules, tags := s.Rules(listener)
 	var out strings.Builder
 	for i, r := range rules {
-		fmt.Fprintf(&out, "%d %s %s %v\n", r.Priority, r.ARN, asText(r.Rule.Canonical()), tags[i])
+		fmt.Fprintf(&out, "%d %s %s %v\n", r.Priority, r.ARN, asText(r.Canonical()), tags[i])
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -46,6 +46,7 @@ func (c Config) Validate() error {
 func Driver() *driver.Driver {
 	parts := []driver.Part[*awsclient.Conn]{
 		driver.FindsTraces(findTraces),
+		driver.Discovers(alb.Discover),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
 	parts = append(parts, alb.Parts()...)
@@ -58,7 +59,7 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, 
 
 // finders look through the account, one for each part of the driver.
 func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) {
-	return nil
+	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){alb.FindTraces}
 }
 
 // findTraces gathers what the parts find. A part that fails does not hide what

@@ -29,9 +29,9 @@ const (
 // Parts are what the package adds to the driver.
 func Parts() []driver.Part[*awsclient.Conn] {
 	return []driver.Part[*awsclient.Conn]{
-		driver.Changes(ActionClose, "Put rules of noren's in front of a listener's own", openClose),
-		driver.Checks(CheckUnchanged, "The listener's own rules are as they were when the plan was made", openUnchanged),
-		driver.Checks(CheckHealthy, "Every target group has a healthy target", openHealthy),
+		driver.Changes("aws/alb.close", "Put rules of noren's in front of a listener's own", openClose),
+		driver.Checks("aws/alb.unchanged", "The listener's own rules are as they were when the plan was made", openUnchanged),
+		driver.Checks("aws/targets.healthy", "Every target group has a healthy target", openHealthy),
 		driver.Closes(Kind, "An Application Load Balancer, by its name, or a listener by its ARN", openEntrance),
 	}
 }

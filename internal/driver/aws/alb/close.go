@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	"sigs.k8s.io/yaml"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
@@ -337,22 +336,35 @@ func (c *closeChange) Describe(from, to *State) action.Description {
 	return d
 }
 
+// manifest shows the rules as who-sees would put them, a line for each, and each
+// page once.
 func (c *closeChange) manifest(s *State) string {
 	if s == nil || len(s.Rules) == 0 && s.Unfinished == "" {
 		return ""
 	}
-	out, err := yaml.Marshal(s)
-	if err != nil {
-		return err.Error()
+	var out strings.Builder
+	fmt.Fprintf(&out, "rules in front of %s:\n", c.p.door().name)
+	if s.Unfinished != "" {
+		fmt.Fprintf(&out, "  # unfinished: %s\n", s.Unfinished)
 	}
-	return redact(string(out))
+	var pages []string
+	for _, r := range s.Rules {
+		fmt.Fprintf(&out, "  - %s: %s\n", r.Name, redact(r.Line(markIn)))
+		if f := albrules.Responds(r.Actions); f != nil && !slices.Contains(pages, f.Body) {
+			pages = append(pages, f.Body)
+		}
+	}
+	for _, body := range pages {
+		fmt.Fprintf(&out, "page:\n  %s\n", strings.ReplaceAll(body, "\n", "\n  "))
+	}
+	return out.String()
 }
 
-// secrets match a pass in a condition as YAML: the value of the pass's header,
-// and what follows the name of its cookie.
+// secrets match a pass in a line: the value of the pass's header, and what
+// follows the name of its cookie.
 var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`(name: ` + edge.PassHeader + `\n\s*values:\n\s*- )\S+()`),
-	regexp.MustCompile(`(` + edge.PassCookie + `=)[^*"'\s]*(\*?)`),
+	regexp.MustCompile(`(header ` + edge.PassHeader + ` )[^\s,]+()`),
+	regexp.MustCompile(`(` + edge.PassCookie + `=)[^*\s,]*(\*?)`),
 }
 
 func redact(text string) string {

@@ -166,7 +166,7 @@ func (e *entrance) urls(r *reading) []string {
 			if h == "" || strings.ContainsAny(h, "*?") {
 				continue
 			}
-			out = append(out, l.Scheme()+"://"+strings.ToLower(h)+portSuffix(l.Scheme(), l.Port)+e.firstPath(l, h))
+			out = append(out, l.Scheme()+"://"+strings.ToLower(h)+portSuffix(l.Scheme(), l.Port)+e.firstPath())
 		}
 	}
 	slices.Sort(out)
@@ -174,9 +174,8 @@ func (e *entrance) urls(r *reading) []string {
 }
 
 // firstPath is a path of the service, so that a probe meets its rules.
-func (e *entrance) firstPath(l albrules.Listener, host string) string {
-	paths := e.options.Paths
-	for _, p := range paths {
+func (e *entrance) firstPath() string {
+	for _, p := range e.options.Paths {
 		if !strings.ContainsAny(strings.TrimSuffix(p, "*"), "*?") {
 			return strings.TrimSuffix(p, "*")
 		}

@@ -88,7 +88,7 @@ func closingNotes(l albrules.Listener, c albrules.Curtain, d albrules.Drawn, sco
 		out = append(out, driver.Note{Warn: warn, Text: fmt.Sprintf(format, args...)})
 	}
 	if !c.Roomy(l) {
-		say(false, "There is no room in front of the rules on port %d: they are shifted by %d, in the call that closes, and back to their own priorities with the opening.", l.Port, c.Shift)
+		say(false, "There is no room in front of the rules on port %d: while this is closed they stand %d further back, in the same order, and then at their own priorities again.", l.Port, c.Shift)
 	}
 	for _, p := range d.Unserved {
 		say(true, "%s is no path of this service: keeping it open has no effect.", p)

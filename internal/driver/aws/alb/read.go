@@ -169,7 +169,7 @@ func (a *account) listenersOf(ctx context.Context, lb loadBalancer) ([]albrules.
 
 // choose are the listeners to close.
 func (e *entrance) choose(r *reading) ([]albrules.Listener, error) {
-	var ports, serving []string
+	var ports []string
 	var chosen []albrules.Listener
 	for _, l := range r.listeners {
 		ports = append(ports, fmt.Sprint(l.Port))
@@ -184,7 +184,6 @@ func (e *entrance) choose(r *reading) ([]albrules.Listener, error) {
 			}
 		case !l.OnlyRedirects():
 			chosen = append(chosen, l)
-			serving = append(serving, fmt.Sprint(l.Port))
 		}
 	}
 	have := "It has none."

@@ -101,7 +101,7 @@ func Draw(l Listener, scope Scope, c edge.Closing) (Drawn, error) {
 			}
 		}
 	}
-	out.Groups = groupsBehind(l, scope)
+	out.Groups = Behind(l, scope)
 	return out, nil
 }
 
@@ -183,8 +183,9 @@ func inexpressible(l Listener, name string, err error) error {
 		Detail: fmt.Sprintf("The listener on port %d cannot be closed like that (%s): %v. Name hosts and paths as the listener's own rules write them.", l.Port, name, err), Err: err}
 }
 
-// groupsBehind are the target groups that answer the service's requests now.
-func groupsBehind(l Listener, scope Scope) []string {
+// Behind are the target groups that answer the service's requests now, in the
+// order of the rules.
+func Behind(l Listener, scope Scope) []string {
 	conditions := scope.conditions()
 	var actions []Action
 	for _, u := range l.Users() {

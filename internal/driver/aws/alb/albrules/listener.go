@@ -121,6 +121,11 @@ func ruleName(l Listener, p Placed) string {
 	return fmt.Sprintf("rule %d on port %d", p.Priority, l.Port)
 }
 
+// Line is the rule for a person: what must hold, and what happens then.
+func (r Rule) Line(mark func(body string) string) string {
+	return words(r.Conditions) + " → " + edgeAction(r.Actions, mark).String()
+}
+
 // Label is what one of noren's rules is called in who-sees and in the console.
 func Label(name string) string { return "noren: " + name }
 

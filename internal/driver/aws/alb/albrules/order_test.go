@@ -232,7 +232,7 @@ func TestEveryMomentIsOpenOrClosed(t *testing.T) {
 				}
 			}
 			if !open && !shut {
-				t.Fatalf("half open: %s %s%s %v from %s sees %s, before %s, after %s\n%s", all[at].Method, all[at].Host, all[at].Path, all[at].Header, all[at].Source, now[at], before[at], after[at], b.Listener.drawing())
+				t.Fatalf("half open: %s %s%s %v from %s sees %s, before %s, after %s\n%s", all[at].Method, all[at].Host, all[at].Path, all[at].Header, all[at].Source, now[at], before[at], after[at], b.drawing())
 			}
 		}
 		turn := rapid.IntRange(-1, 12).Draw(t, "turn")
@@ -242,7 +242,7 @@ func TestEveryMomentIsOpenOrClosed(t *testing.T) {
 				for i < len(now)-1 && now[i] == after[i] {
 					i++
 				}
-				t.Fatalf("closed, %s%s %v sees %s, wants %s\n%s", all[i].Host, all[i].Path, all[i].Header, now[i], after[i], b.Listener.drawing())
+				t.Fatalf("closed, %s%s %v sees %s, wants %s\n%s", all[i].Host, all[i].Path, all[i].Header, now[i], after[i], b.drawing())
 			}
 		}
 		if turn := rapid.IntRange(-1, 12).Draw(t, "turn back"); !run(t, b, curtain.Down, moment, turn) {
@@ -250,7 +250,7 @@ func TestEveryMomentIsOpenOrClosed(t *testing.T) {
 			run(t, b, curtain.Down, moment, -1)
 		}
 		if now := b.users(); now != users || len(b.Of("c")) > 0 {
-			t.Fatalf("the rules were %s and are %s\n%s", users, now, b.Listener.drawing())
+			t.Fatalf("the rules were %s and are %s\n%s", users, now, b.drawing())
 		}
 		if !slices.Equal(sees(b.Listener, all), before) {
 			t.Fatal("not as before")
@@ -279,12 +279,12 @@ func run(t *rapid.T, b *table, next func(Listener) ([]Step, error), moment func(
 			}
 			calls++
 			if err := b.do(s); err != nil {
-				t.Fatalf("%v\n%s", err, b.Listener.drawing())
+				t.Fatalf("%v\n%s", err, b.drawing())
 			}
 			moment()
 		}
 	}
-	t.Fatalf("it does not end\n%s", b.Listener.drawing())
+	t.Fatalf("it does not end\n%s", b.drawing())
 	return false
 }
 

@@ -119,15 +119,13 @@ func bothOf(field, x, y string) (string, error) {
 		}
 		return "", nil
 	case FieldSource:
-		p, errP := netip.ParsePrefix(x)
-		q, errQ := netip.ParsePrefix(y)
 		switch {
-		case errP != nil || errQ != nil || !p.Overlaps(q):
-			return "", nil
-		case p.Bits() >= q.Bits():
+		case within(field, x, y):
 			return x, nil
+		case within(field, y, x):
+			return y, nil
 		}
-		return y, nil
+		return "", nil
 	case FieldHost:
 		x, y = strings.ToLower(x), strings.ToLower(y)
 	}

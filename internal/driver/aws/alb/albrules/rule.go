@@ -209,7 +209,7 @@ func Responds(actions []Action) *Fixed {
 }
 
 // TargetGroups are the ARNs of the target groups to which actions forward with
-// a weight, sorted.
+// a weight, in their order.
 func TargetGroups(actions ...Action) []string {
 	var out []string
 	for _, a := range actions {
@@ -222,7 +222,6 @@ func TargetGroups(actions ...Action) []string {
 			}
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 
