@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -181,5 +182,25 @@ func TestShared(t *testing.T) {
 	build := func(c *Conn) *cache { return &cache{c.Region()} }
 	if Shared(c, build) != Shared(c, build) || Shared(c, build) == Shared(d, build) || Shared(d, build).region != "us-east-2" {
 		t.Error("not shared by connection")
+	}
+}
+
+// A call whose turn would come after its deadline can be made again: it is not
+// refused.
+func TestWaitingTooLongIsUnavailable(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+	}))
+	defer server.Close()
+	c := conn(t, Config{Region: "us-east-1", Endpoint: server.URL})
+	client := sts.NewFromConfig(c.AWS)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var err error
+	for err == nil {
+		_, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	}
+	if err = c.Classify(err, "ask"); !errors.Is(err, action.ErrUnavailable) {
+		t.Errorf("%v", err)
 	}
 }

@@ -2,12 +2,15 @@ package awsclient
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
+
+	"github.com/noren-dev/noren/internal/action"
 )
 
 // A pace is how fast a service may be asked: tokens a second, and how many may
@@ -55,6 +58,9 @@ func paced() []func(*middleware.Stack) error {
 	}
 	wait := middleware.InitializeMiddlewareFunc("noren.Pace", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		if err := limiter(awsmiddleware.GetServiceID(ctx), writes(awsmiddleware.GetOperationName(ctx))).Wait(ctx); err != nil {
+			if ctx.Err() == nil { // its turn would come after the deadline
+				err = fmt.Errorf("%w: many calls of this run wait for their turn: %w", action.ErrUnavailable, err)
+			}
 			return middleware.InitializeOutput{}, middleware.Metadata{}, err
 		}
 		return next.HandleInitialize(ctx, in)

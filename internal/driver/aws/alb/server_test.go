@@ -2,6 +2,7 @@ package alb
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -151,4 +152,11 @@ func (s *scene) mark(t testing.TB, listener string) *action.Mark {
 		}
 	}
 	return nil
+}
+
+func rawJSON(t testing.TB, v any) json.RawMessage {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	must(t, err)
+	return raw
 }

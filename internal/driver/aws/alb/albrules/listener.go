@@ -41,7 +41,7 @@ type Own struct {
 	Name string
 }
 
-// Shield is the N of the rule that keeps staged rules from being reached.
+// Shield is the N of the rule that keeps parked rules from being reached.
 const Shield = -1
 
 // Users are the rules that are not noren's.

@@ -14,17 +14,17 @@ import (
 //
 //   - One rule that closes, and room in front: everything else is created
 //     first, that rule last; deleted, it is the first.
-//   - More of them: all are staged at the back, behind a shield, which does what
+//   - More of them: all are parked at the back, behind a shield, which does what
 //     the default action does, and are moved to the front in one call.
 //   - No room in front: the user's rules are shifted in the same call.
 const (
-	// stage is the lowest priority at which rules are staged: those of noren's
-	// in front of it are in effect, those behind it are not.
-	stage = 45000
+	// parking is the lowest priority at which rules are parked: those of noren's
+	// in front of it are in effect, those from it on are not.
+	parking = 45000
 	// shiftBy is how far the user's rules are shifted, if there is room for it:
 	// enough for every closing on the load balancer.
 	shiftBy = 1000
-	// reserve is kept free at the back for what is staged.
+	// reserve is kept free at the back for what is parked.
 	reserve = 250
 )
 
@@ -124,7 +124,7 @@ func (c Curtain) closes(p Placed) bool {
 func (l Listener) shift() int {
 	by := 0
 	for _, p := range l.Rules {
-		if p.Own != nil && p.Priority < stage {
+		if p.Own != nil && p.Priority < parking {
 			by = max(by, p.Own.Shift)
 		}
 	}
@@ -134,14 +134,14 @@ func (l Listener) shift() int {
 // shiftedFor tells whether a curtain other than id needs the shift.
 func (l Listener) shiftedFor(id string) bool {
 	return slices.ContainsFunc(l.Rules, func(p Placed) bool {
-		return p.Own != nil && p.Own.ID != id && p.Priority < stage && p.Own.Shift > 0
+		return p.Own != nil && p.Own.ID != id && p.Priority < parking && p.Own.Shift > 0
 	})
 }
 
 // run finds n free priorities in a row in front of the user's rules, were these
 // shifted by more. Rules of the curtain id do not count: they move.
 func (l Listener) run(n int, id string, more int) (first int, found bool) {
-	end := stage
+	end := parking
 	taken := map[int]bool{}
 	for _, p := range l.Rules {
 		switch {
@@ -164,7 +164,7 @@ func (l Listener) run(n int, id string, more int) (first int, found bool) {
 
 // back is the lowest priority behind every rule.
 func (l Listener) back() int {
-	last := stage
+	last := parking
 	for _, p := range l.Rules {
 		last = max(last, p.Priority)
 	}
@@ -176,7 +176,7 @@ type look struct {
 	Curtain
 	l      Listener
 	placed []Placed // in front
-	staged []Placed
+	parked []Placed
 	shield *Placed
 	have   map[int]bool
 }
@@ -188,10 +188,10 @@ func (c Curtain) look(l Listener) look {
 		case p.Own.N == Shield:
 			k.shield = &p
 			continue
-		case p.Priority < stage:
+		case p.Priority < parking:
 			k.placed = append(k.placed, p)
 		default:
-			k.staged = append(k.staged, p)
+			k.parked = append(k.parked, p)
 		}
 		k.have[p.Own.N] = true
 	}
@@ -203,7 +203,7 @@ func (c Curtain) look(l Listener) look {
 // the work is left to do.
 func (c Curtain) InFront(l Listener) bool {
 	k := c.look(l)
-	return k.shield == nil && len(k.staged) == 0 && k.inFront()
+	return k.shield == nil && len(k.parked) == 0 && k.inFront()
 }
 
 func (k look) inFront() bool {
@@ -242,7 +242,7 @@ func (c Curtain) Abandoned(l Listener) bool {
 // there. After they are made, the listener is read anew.
 func (c Curtain) Up(l Listener) ([]Step, error) {
 	k := c.look(l)
-	if k.inFront() && len(k.staged) == 0 {
+	if k.inFront() && len(k.parked) == 0 {
 		if k.shield != nil {
 			return []Step{{Delete: k.shield.ARN}}, nil
 		}
@@ -261,7 +261,7 @@ func (k look) upByOne() ([]Step, error) {
 		first = k.placed[0].Priority - k.placed[0].Own.N
 		ok = k.fits(first)
 	}
-	if !ok || len(k.staged) > 0 {
+	if !ok || len(k.parked) > 0 {
 		return k.make(func(n int) bool { return !k.Rules[n].Closes() })
 	}
 	shift := k.l.shift()
@@ -305,7 +305,7 @@ func (k look) fits(first int) bool {
 	return true
 }
 
-// upAtOnce stages every rule behind a shield.
+// upAtOnce parks every rule behind a shield.
 func (k look) upAtOnce() ([]Step, error) {
 	missing := false
 	for n, r := range k.Rules {
@@ -322,7 +322,7 @@ func (k look) newShield() *Create {
 		Rule: Rule{Conditions: some(nil), Actions: k.l.Default}, Priority: k.l.back()}
 }
 
-// make stages the rules that are chosen and missing, and then brings all to the
+// make parks the rules that are chosen and missing, and then brings all to the
 // front in one call.
 func (k look) make(chosen func(n int) bool) ([]Step, error) {
 	more, shift := 0, k.l.shift()
@@ -337,7 +337,7 @@ func (k look) make(chosen func(n int) bool) ([]Step, error) {
 		}
 	}
 	var steps []Step
-	for _, p := range k.staged {
+	for _, p := range k.parked {
 		if p.Own.Shift != shift { // others have shifted since: it would say so wrongly
 			steps = append(steps, Step{Delete: p.ARN})
 		}
@@ -356,7 +356,7 @@ func (k look) make(chosen func(n int) bool) ([]Step, error) {
 		return steps, nil
 	}
 	var order []Place
-	for _, p := range slices.Concat(k.placed, k.staged) {
+	for _, p := range slices.Concat(k.placed, k.parked) {
 		order = append(order, Place{p.ARN, first + p.Own.N})
 	}
 	if more > 0 {
@@ -411,7 +411,7 @@ func (c Curtain) Down(l Listener) ([]Step, error) {
 	}
 	// From the last on: the first of several copies of the user's rules do what
 	// these do, the last alone would take what is another's.
-	for _, p := range slices.Backward(slices.Concat(k.staged, k.placed)) {
+	for _, p := range slices.Backward(slices.Concat(k.parked, k.placed)) {
 		steps = append(steps, Step{Delete: p.ARN})
 	}
 	if len(steps) == 0 && k.shield != nil {
@@ -420,7 +420,7 @@ func (c Curtain) Down(l Listener) ([]Step, error) {
 	return steps, nil
 }
 
-// move stages what is in front, and gives the user's rules their own priorities
+// move parks what is in front, and gives the user's rules their own priorities
 // back, in one call.
 func (k look) move(back int) ([]Step, error) {
 	var order []Place
