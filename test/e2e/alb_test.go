@@ -251,3 +251,97 @@ func TestALBWrongInput(t *testing.T) {
 	})
 	m.same(t, before)
 }
+
+// TestALBFromInit finds the shop, writes the catalog, and closes by it.
+func TestALBFromInit(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t, 1, shopOfMarket)
+	m.api.AddLoadBalancer("wires", "network", nil)
+	before := m.api.Drawing(m.listener)
+	m.noren(t, t.TempDir(), nil, "init", "--profile", "shop", "--out", "found.yaml").must(t, 2).says(t, "--aws is missing")
+	m.noren(t, t.TempDir(), nil, "init", "--aws", albapi.Region, "--aws-endpoint", m.api.Endpoint, "--env", "qa", "--out", "found.yaml", "--zone", "Asia/Tokyo").must(t, 0).
+		says(t, "shop", "blog", "wires was left out")
+	raw, err := os.ReadFile(filepath.Join(m.dir, "found.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"kind: aws/alb", "hosts: [shop.example.com]", fmt.Sprintf("http://shop.example.com:%d/healthz", m.port), "region: ap-northeast-1"} {
+		if !strings.Contains(string(raw), words) {
+			t.Errorf("the catalog lacks %q:\n%s", words, raw)
+		}
+	}
+	m.noren(t, t.TempDir(), nil, "plan", "close", "shop", "--env", "qa", "--file", "found.yaml").must(t, 0).says(t, "put 2 rules in front of listener front:")
+	m.same(t, before)
+}
+
+// TestALBsOfTwoRegions: an environment of two accounts is closed and opened in
+// one run.
+func TestALBsOfTwoRegions(t *testing.T) {
+	t.Parallel()
+	tokyo, osaka := newMarket(t, 1, shopOfMarket), newMarket(t, 10, shopOfMarket)
+	text := fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod:
+    clusters:
+      tokyo: {aws: %s}
+      osaka: {aws: %s}
+    http: {resolve: {"shop.example.com:%[3]d": 127.0.0.1:%[3]d, "shop.example.com:%[4]d": 127.0.0.1:%[4]d}}
+services:
+  shop:
+    kind: web
+    entrances:
+      - {kind: aws/alb, name: front, cluster: tokyo, hosts: [shop.example.com]}
+      - {kind: aws/alb, name: front, cluster: osaka, hosts: [shop.example.com]}
+`, tokyo.api.Section(), osaka.api.Section(), tokyo.port, osaka.port)
+	if err := os.WriteFile(filepath.Join(tokyo.dir, "noren.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	var before []string
+	both := []*market{tokyo, osaka}
+	for _, m := range both {
+		before = append(before, m.api.Drawing(m.listener))
+	}
+	tokyo.noren(t, state, nil, "close", "--env", "prod", "--for", "30m", "--yes").must(t, 0)
+	for _, m := range both {
+		if code, _ := m.get(t, "127.0.0.1", "shop.example.com", "/"); code != http.StatusServiceUnavailable {
+			t.Errorf("a customer gets %d", code)
+		}
+	}
+	tokyo.noren(t, t.TempDir(), nil, "leftovers", "--env", "prod").says(t, "aws:prod/tokyo/alb/front", "aws:prod/osaka/alb/front")
+	tokyo.noren(t, state, nil, "open", "--env", "prod", "--yes").must(t, 0)
+	for i, m := range both {
+		m.same(t, before[i])
+	}
+}
+
+// TestALBServicesSideBySide: several services of one load balancer are closed in
+// one run, each by its own rules, and one of them is opened before the others.
+func TestALBServicesSideBySide(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t, 1, shopOfMarket)
+	text := fmt.Sprintf(`version: 1
+zone: Asia/Tokyo
+environments:
+  prod: {aws: %s, bypass: {sources: [127.0.0.9/32]}, http: {resolve: {"shop.example.com:%[2]d": 127.0.0.1:%[2]d, "blog.example.com:%[2]d": 127.0.0.1:%[2]d, "new.example.com:%[2]d": 127.0.0.1:%[2]d}}}
+services:
+  shop: {kind: web, entrances: [{kind: aws/alb, name: front, hosts: [shop.example.com]}]}
+  blog: {kind: web, entrances: [{kind: aws/alb, name: front, hosts: [blog.example.com]}]}
+`, m.api.Section(), m.port)
+	if err := os.WriteFile(filepath.Join(m.dir, "noren.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, state := m.api.Drawing(m.listener), t.TempDir()
+	m.noren(t, state, nil, "close", "shop", "blog", "--env", "prod", "--for", "30m", "--yes").must(t, 0)
+	for _, host := range []string{"shop.example.com", "blog.example.com"} {
+		if code, _ := m.get(t, "127.0.0.1", host, "/"); code != http.StatusServiceUnavailable {
+			t.Errorf("a customer of %s gets %d", host, code)
+		}
+		if code, _ := m.get(t, "127.0.0.9", host, "/"); code != http.StatusOK {
+			t.Errorf("staff of %s get %d", host, code)
+		}
+	}
+	m.noren(t, state, nil, "open", "--env", "prod", "--yes").must(t, 0)
+	m.same(t, before)
+}

@@ -61,6 +61,9 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// Shared says that services share a load balancer by hosts and paths.
+func (Options) Shared() {}
+
 // PageLimit is what a fixed response carries.
 func (Options) PageLimit() int { return albrules.MaxBody }
 
