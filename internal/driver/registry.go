@@ -365,6 +365,12 @@ func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 	return all, nil
 }
 
+// CanAskPermission tells whether a system can be asked what noren may do there.
+func (s *Session) CanAskPermission(system string) bool {
+	d := s.registry.Driver(system)
+	return d != nil && d.permit != nil
+}
+
 // Refusals asks each system concerned which of the permissions are missing.
 func (s *Session) Refusals(ctx context.Context, need []action.Permission) ([]Refusal, error) {
 	var all []Refusal

@@ -230,7 +230,7 @@ func (c *closeChange) foreign(l albrules.Listener, from, to *State) string {
 			continue
 		}
 		is := func(s *State) bool {
-			return p.Own.N < len(rulesOf(s)) && s.Rules[p.Own.N].Name == p.Own.Name && s.Rules[p.Own.N].Equal(p.Rule)
+			return slices.ContainsFunc(rulesOf(s), func(r albrules.Named) bool { return r.Name == p.Own.Name && r.Equal(p.Rule) })
 		}
 		if !is(from) && !is(to) {
 			return fmt.Sprintf("has a rule of noren's at priority %d (%s) that is not as noren made it", p.Priority, albrules.Label(p.Own.Name))
