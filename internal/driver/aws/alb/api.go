@@ -119,6 +119,9 @@ func (a *account) listenerIn(ctx context.Context, w *watched, d door) (albrules.
 
 func (a *account) rules(ctx context.Context, d door) (albrules.Listener, error) {
 	l := albrules.Listener{ARN: d.arn, Port: d.port, Protocol: d.protocol}
+	if _, err := a.conn.Account(ctx); err != nil { // another than the configuration says
+		return l, err
+	}
 	var all []types.Rule
 	pages := elb.NewDescribeRulesPaginator(a.client, &elb.DescribeRulesInput{ListenerArn: aws.String(d.arn), PageSize: aws.Int32(pageSize)})
 	for pages.HasMorePages() {

@@ -247,3 +247,25 @@ func TestRequires(t *testing.T) {
 		}
 	}
 }
+
+// Credentials of another account than the configuration says read and write
+// nothing there, be it to close, to open or to look for leftovers.
+func TestAnotherAccount(t *testing.T) {
+	s := newScene(t, 10, 20, 30)
+	_, params := s.change(t, Options{Hosts: []string{"shop.localhost"}}, closing())
+	s.conn = s.connect(t, awsclient.Config{Account: "999999999999"})
+	typed, err := openClose(s.conn, params)
+	must(t, err)
+	writes, reads := s.api.Writes(), s.api.Calls("DescribeRules")
+	_, _, surveying := s.propose(t.Context(), "front", Options{}, closing())
+	_, tracing := FindTraces(t.Context(), s.conn)
+	for what, err := range map[string]error{"survey": surveying, "traces": tracing, "apply": typed.Apply(t.Context(), &State{}, &State{Rules: params.Curtain.Rules})} {
+		var f *fault.Fault
+		if !errors.As(err, &f) || f.Summary != "another AWS account" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if s.api.Writes() != writes || s.api.Calls("DescribeRules") != reads {
+		t.Error("something was read or written there")
+	}
+}

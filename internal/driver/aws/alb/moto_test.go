@@ -50,7 +50,7 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer answer.Body.Close()
-	if !strings.HasPrefix(form.Get("Action"), "Describe") && answer.StatusCode == http.StatusOK {
+	if call := form.Get("Action"); !strings.HasPrefix(call, "Describe") && call != "GetCallerIdentity" && answer.StatusCode == http.StatusOK {
 		w.mu.Lock()
 		lose := w.lose
 		w.writes, w.lose = w.writes+1, false

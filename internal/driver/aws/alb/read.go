@@ -25,16 +25,14 @@ type loadBalancer struct {
 // read reads the load balancer with all its listeners, and refuses what noren
 // cannot close.
 func (e *entrance) read(ctx context.Context) (*reading, error) {
-	if named := accountIn(e.place.listener + e.place.arn); named != "" {
-		have, err := e.account.conn.Account(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if have != named {
-			return nil, &fault.Fault{Code: fault.Invalid, Summary: "ARN of another account",
-				Detail: fmt.Sprintf("%s is of account %s, and noren works in account %s here.", e.place.listener+e.place.arn, named, have),
-				Try:    []string{fmt.Sprintf("aws: {role: \"arn:aws:iam::%s:role/noren\"}   # in a cluster of the environment", named)}}
-		}
+	have, err := e.account.conn.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if named := accountIn(e.place.listener + e.place.arn); named != "" && have != named {
+		return nil, &fault.Fault{Code: fault.Invalid, Summary: "ARN of another account",
+			Detail: fmt.Sprintf("%s is of account %s, and noren works in account %s here.", e.place.listener+e.place.arn, named, have),
+			Try:    []string{fmt.Sprintf("aws: {role: \"arn:aws:iam::%s:role/noren\"}   # in a cluster of the environment", named)}}
 	}
 	lb, err := e.account.find(ctx, e.place)
 	if err != nil {
@@ -101,6 +99,9 @@ func (a *account) absent(ctx context.Context, name string) error {
 
 // loadBalancers are all of the account in the region.
 func (a *account) loadBalancers(ctx context.Context) ([]loadBalancer, error) {
+	if _, err := a.conn.Account(ctx); err != nil { // another than the configuration says
+		return nil, err
+	}
 	var all []loadBalancer
 	pages := elb.NewDescribeLoadBalancersPaginator(a.client, &elb.DescribeLoadBalancersInput{PageSize: aws.Int32(pageSize)})
 	for pages.HasMorePages() {
