@@ -34,9 +34,10 @@ test: test-tools ## run all tests; TESTFLAGS='-run X -count=1' is passed on
 	@tools/test.sh
 
 .PHONY: test-tools
-test-tools: ## install what the tests need: API server, browser, fonts, pinned tools
+test-tools: ## install what the tests need: API server, AWS stand-in, browser, fonts, pinned tools
 	@tools/packages.sh
 	@test/kubeserver/install.sh >/dev/null
+	@test/moto/install.sh >/dev/null
 	@tools/install.sh >/dev/null
 
 .PHONY: lint
@@ -45,7 +46,7 @@ lint: fmt-check mod-check ## look for mistakes with golangci-lint and go vet's f
 	@cd tools && go vet ./... && go test ./...
 	@cd test/kubeserver && gofmt -l . | (! grep .)
 	@cd test/bench/kubectl && gofmt -l . | (! grep .)
-	@for f in .ci/run tools/*.sh test/kubeserver/*.sh test/bench/servers/*.sh examples/demo/*.sh; do bash -n "$$f"; done
+	@for f in .ci/run tools/*.sh test/kubeserver/*.sh test/moto/*.sh test/bench/servers/*.sh examples/demo/*.sh; do bash -n "$$f"; done
 
 .PHONY: fmt-check
 fmt-check: ## check that every Go file is formatted

@@ -14,7 +14,7 @@ readonly killing='^TestKill'
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools=$(tools/install.sh)
-PATH=$(test/kubeserver/install.sh):$PATH
+PATH=$(test/kubeserver/install.sh):$(test/moto/install.sh):$PATH
 export PATH
 read -ra flags <<<"${TESTFLAGS-}"
 failed=$(mktemp -d)/failed

@@ -69,7 +69,9 @@ var arrows = []arrow{
 		}},
 	{"a driver imports nothing above it",
 		"a driver that knows who calls it cannot be tested, reused or understood by itself",
-		func(f *file) bool { return shipped(f) && under(f.pkg, "internal/driver", "internal/kubeclient") },
+		func(f *file) bool {
+			return shipped(f) && under(f.pkg, "internal/driver", "internal/kubeclient", "internal/awsclient")
+		},
 		func(_ *file, imp string) bool { return under(imp, upper...) || under(imp, faces...) }},
 	{"a driver imports no other driver",
 		"drivers are added and taken out one at a time; what two of them share is a package of its own beside them",
@@ -113,6 +115,10 @@ var arrows = []arrow{
 		"no vendor's type stands in a signature outside its driver, or its next major version is everybody's work",
 		outside("internal/kubeclient", "internal/driver/kube", "internal/driver/argocd", "internal/driver/flux", "internal/driver/gatewayapi"),
 		func(_ *file, imp string) bool { return strings.HasPrefix(imp, "k8s.io/") }},
+	{"AWS types stay with the AWS driver",
+		"no vendor's type stands in a signature outside its driver, or its next major version is everybody's work",
+		outside("internal/awsclient", "internal/driver/aws"),
+		func(_ *file, imp string) bool { return strings.HasPrefix(imp, "github.com/aws/") }},
 	{"SQL stays in store and engine",
 		"the database is theirs; others ask control",
 		outside("internal/store", "internal/engine", "internal/driver/mysql"),
@@ -134,6 +140,7 @@ var testHelpers = []string{
 	"test",
 	"internal/action/actiontest",
 	"internal/testkube",
+	"internal/testaws",
 	"internal/driver/argocd/argotest",
 }
 
@@ -189,6 +196,7 @@ func TestArrowsRefuse(t *testing.T) {
 		"faces do not import each other":                     {"internal/web/x.go", module + "/internal/cli/view"},
 		"nothing below knows a face":                         {"internal/control/x.go", module + "/internal/cli"},
 		"Kubernetes types stay with the Kubernetes drivers":  {"internal/control/x.go", "k8s.io/api/core/v1"},
+		"AWS types stay with the AWS driver":                 {"internal/control/x.go", "github.com/aws/aws-sdk-go-v2/aws"},
 		"SQL stays in store and engine":                      {"internal/control/x.go", "database/sql"},
 		"only test helpers import testing":                   {"internal/page/x.go", "testing"},
 		"programs do not import test helpers":                {"internal/cli/x.go", module + "/test/albsim"},

@@ -21,6 +21,9 @@ const Version = 1
 // error.
 type Known struct {
 	EntranceKinds []string
+	// SharedKinds are those of them of which several services may have a part
+	// each, told apart by the options.
+	SharedKinds   []string
 	WorkloadKinds []string
 	Drivers       []string
 }

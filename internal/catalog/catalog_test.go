@@ -336,3 +336,33 @@ func TestLoadWhatIsNoFile(t *testing.T) {
 		t.Errorf("directory: %v", err)
 	}
 }
+
+// TestSharedEntrance: services share a load balancer by the options of their
+// entrances; the same part is not listed twice, and no service has two.
+func TestSharedEntrance(t *testing.T) {
+	t.Parallel()
+	shares := known()
+	shares.EntranceKinds = append(shares.EntranceKinds, "aws/alb")
+	shares.SharedKinds = []string{"aws/alb"}
+	parse := func(one, two string) error {
+		_, err := Parse("noren.yaml", fmt.Appendf(nil, `version: 1
+zone: UTC
+environments: {prod: {gate: {}}}
+services:
+  shop: {kind: web, entrances: [%s]}
+  blog: {kind: web, entrances: [%s]}
+`, one, two), shares)
+		return err
+	}
+	const front = "{kind: aws/alb, name: front, hosts: [%s]}"
+	shop, blog := fmt.Sprintf(front, "shop.example.com"), fmt.Sprintf(front, "blog.example.com")
+	if err := parse(shop, blog); err != nil {
+		t.Errorf("two parts: %v", err)
+	}
+	for name, err := range map[string]error{"the same part": parse(shop, shop), "two of one service": parse(shop+", "+blog, "{kind: gate/door, name: blog}"),
+		"of a kind that is not shared": parse("{kind: gate/door, name: front, a: 1}", "{kind: gate/door, name: front, a: 2}")} {
+		if err == nil || !strings.Contains(err.Error(), "listed twice") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

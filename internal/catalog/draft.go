@@ -222,6 +222,9 @@ func writeEntrance(b *bytes.Buffer, e DraftEntrance, known *Known) error {
 	if !slices.Contains(known.EntranceKinds, e.Kind) {
 		known.EntranceKinds = append(known.EntranceKinds, e.Kind)
 	}
+	if len(e.Options) > 0 { // as a driver gives them to tell its services apart
+		known.SharedKinds = append(known.SharedKinds, e.Kind)
+	}
 	var about []string
 	if len(e.Hosts) > 0 {
 		about = append(about, "serves "+strings.Join(e.Hosts, ", "))

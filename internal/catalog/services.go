@@ -210,7 +210,7 @@ func (f *fileReader) across() {
 func (f *fileReader) doors() {
 	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
-		first := map[[3]string]fault.Position{}
+		first := map[[4]string]fault.Position{}
 		for _, s := range f.c.services {
 			if !s.isIn(env.Name) {
 				continue
@@ -222,20 +222,31 @@ func (f *fileReader) doors() {
 					"%s has no entrance in %s, so there is nothing to close. Add one, or name the environments it is in with \"only\".", s.Name, env.Name))
 			}
 			for _, e := range here.Entrances {
-				f.once(env, first, "entrance", "An entrance", e)
+				f.inCluster(env, "entrance", e)
+				for _, part := range f.parts(s.Name, e) {
+					f.once(first, "entrance", "An entrance", e, part)
+				}
 			}
 			for _, w := range here.Workloads {
-				f.once(env, first, "workload", "A workload", Entrance(w))
+				f.inCluster(env, "workload", Entrance(w))
+				f.once(first, "workload", "A workload", Entrance(w), "")
 			}
 		}
 	}
 }
 
-// once checks that what has a kind and a name is in a cluster of its
-// environment, and not among the first.
-func (f *fileReader) once(env Environment, first map[[3]string]fault.Position, what, capital string, e Entrance) {
-	f.inCluster(env, what, e)
-	key := [3]string{e.Cluster, e.Kind, e.Name}
+// parts are what of an entrance may be listed once: the whole, or, where services
+// share it, what the options say and what is the service's.
+func (f *fileReader) parts(service string, e Entrance) []string {
+	if !slices.Contains(f.known.SharedKinds, e.Kind) {
+		return []string{""}
+	}
+	return []string{"options " + string(e.Options.JSON), "service " + service}
+}
+
+// once checks that a part of what has a kind and a name is not among the first.
+func (f *fileReader) once(first map[[4]string]fault.Position, what, capital string, e Entrance, part string) {
+	key := [4]string{e.Cluster, e.Kind, e.Name, part}
 	was, twice := first[key]
 	if !twice {
 		first[key] = e.At

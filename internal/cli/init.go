@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,10 @@ type initFlags struct {
 	kubeconfig string
 	gates      []string
 	gateToken  string
+	regions    []string
+	profile    string
+	role       string
+	endpoint   string
 	envs       []string
 	out        string
 	zone       string
@@ -38,16 +43,17 @@ func (a *app) initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Find what there is to close, and write noren.yaml",
-		Long: `Init looks for entrances behind the contexts of a kubeconfig, or behind noren's
-own gates, and writes a noren.yaml with comments for you to complete, and its
-JSON Schema beside it. It changes nothing but these two files.
+		Long: `Init looks for entrances behind the contexts of a kubeconfig, in regions of AWS,
+or behind noren's own gates, and writes a noren.yaml with comments for you to
+complete, and its JSON Schema beside it. It changes nothing but these two files.
 
-An environment is named after its context (sandbox, qa, prod) unless --env says
-otherwise, in the order of the contexts and gates. One with "prod" in its name
-becomes protected. Contexts to which --env gives one name are the clusters of one
-environment.`,
+An environment is named after its context or profile (sandbox, qa, prod) unless
+--env says otherwise, in the order of the contexts, regions and gates. One with
+"prod" in its name becomes protected. Contexts or regions to which --env gives one
+name are the clusters of one environment.`,
 		Example: `  noren init --context shop-sandbox --context shop-prod
   noren init --context tokyo --context osaka --env prod --env prod
+  noren init --aws ap-northeast-1 --profile shop-prod --env prod
   noren init --gate http://127.0.0.1:7410 --env local`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.init(cmd.Context(), flags) },
@@ -55,6 +61,10 @@ environment.`,
 	f := c.Flags()
 	f.StringArrayVar(&flags.contexts, "context", nil, "a context of the kubeconfig (repeatable)")
 	f.StringVar(&flags.kubeconfig, "kubeconfig", "", "the kubeconfig (default: as kubectl)")
+	f.StringArrayVar(&flags.regions, "aws", nil, "a region of AWS, such as ap-northeast-1 (repeatable)")
+	f.StringVar(&flags.profile, "profile", "", "the profile of the AWS configuration files (default: as the AWS CLI)")
+	f.StringVar(&flags.role, "role", "", "the ARN of a role to assume in AWS")
+	f.StringVar(&flags.endpoint, "aws-endpoint", "", "the address of an emulator of AWS")
 	f.StringArrayVar(&flags.gates, "gate", nil, "the admin URL of a gate of noren's (repeatable)")
 	f.StringVar(&flags.gateToken, "gate-token-file", "", "the file with the gate's admin token (default: $NOREN_GATE_TOKEN holds it)")
 	f.StringSliceVarP(&flags.envs, "env", "e", nil, "what to call the environments, in order")
@@ -183,6 +193,11 @@ func (a *app) places(ctx context.Context, flags initFlags) ([]control.InitPlace,
 		name, protected := control.GuessEnvironment(c)
 		places = append(places, control.InitPlace{Environment: name, Protected: protected, Drivers: map[string]map[string]any{"kube": config}})
 	}
+	aws, err := awsPlaces(flags)
+	if err != nil {
+		return nil, err
+	}
+	places = append(places, aws...)
 	for _, url := range flags.gates {
 		config := map[string]any{"admin": url}
 		if flags.gateToken != "" {
@@ -191,7 +206,7 @@ func (a *app) places(ctx context.Context, flags initFlags) ([]control.InitPlace,
 		places = append(places, control.InitPlace{Environment: "local", Drivers: map[string]map[string]any{"gate": config}})
 	}
 	if len(flags.envs) > len(places) {
-		return nil, invalid("more environments than places", fmt.Sprintf("--env names %s, and there are only %d contexts and gates to look at. Give --context or --gate once for each.",
+		return nil, invalid("more environments than places", fmt.Sprintf("--env names %s, and there are only %d contexts, regions and gates to look at. Give --context, --aws or --gate once for each.",
 			strings.Join(flags.envs, ", "), len(places)))
 	}
 	for i, name := range flags.envs {
@@ -201,7 +216,27 @@ func (a *app) places(ctx context.Context, flags initFlags) ([]control.InitPlace,
 	return places, distinctNames(places, flags)
 }
 
-// distinctNames lets several contexts be the clusters of one environment, where
+// awsPlaces are the regions to look at. An environment is called after the
+// profile, which says more than the region.
+func awsPlaces(flags initFlags) ([]control.InitPlace, error) {
+	if len(flags.regions) == 0 && flags.profile+flags.role+flags.endpoint != "" {
+		return nil, invalid("no region", "--profile, --role and --aws-endpoint say how to reach AWS, and --aws is missing, which says in which region to look.")
+	}
+	var places []control.InitPlace
+	for _, region := range flags.regions {
+		config := map[string]any{"region": region}
+		for key, value := range map[string]string{"profile": flags.profile, "role": flags.role, "endpoint": flags.endpoint} {
+			if value != "" {
+				config[key] = value
+			}
+		}
+		name, protected := control.GuessEnvironment(cmp.Or(flags.profile, region))
+		places = append(places, control.InitPlace{Environment: name, Protected: protected, Drivers: map[string]map[string]any{"aws": config}})
+	}
+	return places, nil
+}
+
+// distinctNames lets several contexts or regions be the clusters of one environment, where
 // --env says so by naming it for each, and refuses other doubles.
 func distinctNames(places []control.InitPlace, flags initFlags) error {
 	of := map[string][]int{}
@@ -215,16 +250,19 @@ func distinctNames(places []control.InitPlace, flags initFlags) error {
 			continue
 		}
 		last := of[p.Environment][len(of[p.Environment])-1]
-		kube := p.Drivers["kube"]
-		if last >= len(flags.envs) || kube == nil {
-			return invalid("two environments of one name", fmt.Sprintf("Two of the places would be called %[1]s. Name each with --env, in order; "+
-				"--env %[1]s for each of several contexts makes them clusters of one environment.", p.Environment))
+		context, ok := p.Drivers["kube"]["context"]
+		if !ok {
+			context, ok = p.Drivers["aws"]["region"]
 		}
-		context := fmt.Sprint(kube["context"])
-		p.Cluster = catalog.Name(context[strings.LastIndex(context, "/")+1:])
+		if last >= len(flags.envs) || !ok {
+			return invalid("two environments of one name", fmt.Sprintf("Two of the places would be called %[1]s. Name each with --env, in order; "+
+				"--env %[1]s for each of several contexts or regions makes them clusters of one environment.", p.Environment))
+		}
+		name := fmt.Sprint(context)
+		p.Cluster = catalog.Name(name[strings.LastIndex(name, "/")+1:])
 		key := p.Environment + "/" + p.Cluster
 		if p.Cluster == "" || seen[key] {
-			return invalid("two clusters of one name", fmt.Sprintf("The contexts of %s would have one name as clusters: %q. Name one of them otherwise in the kubeconfig.", p.Environment, p.Cluster))
+			return invalid("two clusters of one name", fmt.Sprintf("The contexts or regions of %s would have one name as clusters: %q. Name a context otherwise in the kubeconfig.", p.Environment, p.Cluster))
 		}
 		seen[key] = true
 	}
@@ -233,7 +271,7 @@ func distinctNames(places []control.InitPlace, flags initFlags) error {
 
 // chooseContexts are the contexts named, or those chosen from a menu.
 func (a *app) chooseContexts(ctx context.Context, flags initFlags) ([]string, error) {
-	if len(flags.contexts) > 0 || len(flags.gates) > 0 {
+	if len(flags.contexts)+len(flags.gates)+len(flags.regions) > 0 || flags.profile+flags.role+flags.endpoint != "" {
 		return flags.contexts, nil
 	}
 	known, err := control.KubeContexts(flags.kubeconfig)
@@ -241,8 +279,8 @@ func (a *app) chooseContexts(ctx context.Context, flags initFlags) ([]string, er
 		return nil, err
 	}
 	if len(known) == 0 {
-		return nil, &fault.Fault{Code: fault.NotFound, Summary: "nowhere to look", Detail: "There is no kubeconfig with a context, and no gate was named.",
-			Try: []string{"noren init --kubeconfig FILE --context NAME", "noren init --gate http://127.0.0.1:7410", "noren gate init     # no cluster: a gate of noren's own"}}
+		return nil, &fault.Fault{Code: fault.NotFound, Summary: "nowhere to look", Detail: "There is no kubeconfig with a context, and neither a region of AWS nor a gate was named.",
+			Try: []string{"noren init --kubeconfig FILE --context NAME", "noren init --aws ap-northeast-1", "noren init --gate http://127.0.0.1:7410", "noren gate init     # no cluster: a gate of noren's own"}}
 	}
 	var names []string
 	options := make([]huh.Option[string], len(known))

@@ -271,10 +271,24 @@ func (l *liveCheck) permissions(ctx context.Context, e *EnvironmentCheck) error 
 		case l.denied[i] != nil:
 			s.Problems = append(s.Problems, l.denied[i])
 		case len(need) > 0:
-			s.Facts = append(s.Facts, "permitted")
+			s.Facts = append(s.Facts, l.permitted(need))
 		}
 	}
 	return nil
+}
+
+// permitted says that nothing is refused, as far as anybody was asked.
+func (l *liveCheck) permitted(need []action.Permission) string {
+	var unasked []string
+	for _, p := range need {
+		if !l.session.CanAskPermission(p.System) && !slices.Contains(unasked, p.System) {
+			unasked = append(unasked, p.System)
+		}
+	}
+	if len(unasked) > 0 {
+		return "permissions not asked about in " + strings.Join(unasked, ", ")
+	}
+	return "permitted"
 }
 
 // words say a permission as a person would: "patch ingresses web in shop".

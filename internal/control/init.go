@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -207,7 +208,7 @@ func (s *draftService) sameEverywhere(in []string) bool {
 }
 
 func sameDoor(a, b driver.Found) bool {
-	return a.Kind == b.Kind && a.Name == b.Name && a.Cluster == b.Cluster
+	return a.Kind == b.Kind && a.Name == b.Name && a.Cluster == b.Cluster && reflect.DeepEqual(a.Options, b.Options)
 }
 
 func (d *drafter) service(name string, s *draftService, in []string) catalog.DraftService {
@@ -218,7 +219,7 @@ func (d *drafter) service(name string, s *draftService, in []string) catalog.Dra
 	for _, f := range s.places[in[0]] {
 		out.Team = cmp.Or(out.Team, f.Team)
 		out.API = out.API || f.API
-		e := catalog.DraftEntrance{Kind: f.Kind, Name: f.Name, Cluster: f.Cluster, Class: f.Class}
+		e := catalog.DraftEntrance{Kind: f.Kind, Name: f.Name, Cluster: f.Cluster, Class: f.Class, Options: f.Options}
 		for _, env := range in {
 			for _, same := range s.places[env] {
 				if sameDoor(same, f) {

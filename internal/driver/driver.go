@@ -165,14 +165,15 @@ type Discovery struct {
 
 // Found is one entrance that a driver found, and what it knows of its service.
 type Found struct {
-	Kind    string   // "kube/ingress"
-	Name    string   // "shop/web"
-	Cluster string   // that it was found in, "" where the environment has one
-	Service string   // proposed service name
-	Team    string   // owner where a label tells, else ""
-	Hosts   []string // public hosts
-	Health  []string // URLs, from health-check annotations where present
-	API     bool     // looks like an API gateway rather than a web application
-	Class   string   // what makes the rules real: "AWS Load Balancer Controller (group shared)"
+	Kind    string         // "kube/ingress"
+	Name    string         // "shop/web"
+	Cluster string         // that it was found in, "" where the environment has one
+	Service string         // proposed service name
+	Team    string         // owner where a label tells, else ""
+	Hosts   []string       // public hosts
+	Health  []string       // URLs, from health-check annotations where present
+	API     bool           // looks like an API gateway rather than a web application
+	Class   string         // what makes the rules real: "AWS Load Balancer Controller (group shared)"
+	Options map[string]any // of the entrance, none for its defaults
 	Owner   *Owner
 }

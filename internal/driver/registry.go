@@ -121,6 +121,24 @@ func (r *Registry) CheckWorkload(kind string, raw json.RawMessage) error {
 	return nil
 }
 
+// A Sharer is the options of an entrance of which several services may have a
+// part each: the options say which.
+type Sharer interface{ Shared() }
+
+// SharedEntranceKinds lists the names of the kinds of entrance whose options are
+// a [Sharer].
+func (r *Registry) SharedEntranceKinds() []string {
+	var names []string
+	for _, d := range r.drivers {
+		for _, e := range d.Entrances {
+			if _, ok := e.NewOptions().(Sharer); ok {
+				names = append(names, e.Name)
+			}
+		}
+	}
+	return names
+}
+
 // EntranceKind returns the kind of entrance of that name, or nil.
 func (r *Registry) EntranceKind(name string) *EntranceKind {
 	for _, d := range r.drivers {
@@ -345,6 +363,12 @@ func (s *Session) Discover(ctx context.Context) (*Discovery, error) {
 		}
 	}
 	return all, nil
+}
+
+// CanAskPermission tells whether a system can be asked what noren may do there.
+func (s *Session) CanAskPermission(system string) bool {
+	d := s.registry.Driver(system)
+	return d != nil && d.permit != nil
 }
 
 // Refusals asks each system concerned which of the permissions are missing.

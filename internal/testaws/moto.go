@@ -1,0 +1,139 @@
+// Package testaws gives tests a moto_server, which speaks the wire format of
+// AWS's services and keeps what they are told. It enforces few of their limits,
+// and nothing listens on its load balancers.
+//
+// Install it once with `make test-tools`.
+package testaws
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	serverBinary  = "moto_server"
+	installScript = "test/moto/install.sh"
+	// startTimeout bounds the start. An idle machine needs about five seconds.
+	startTimeout = 2 * time.Minute
+	// Region is the one that tests work in, Account the only account of moto.
+	Region  = "us-east-1"
+	Account = "123456789012"
+)
+
+// A Server is a running moto_server.
+type Server struct {
+	// Endpoint is the address of every service: "http://127.0.0.1:PORT".
+	Endpoint string
+}
+
+var listening = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
+
+// Start runs a server for this test, empty, and points the credentials of this
+// process at it: a test that calls it cannot be parallel. It ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	path, err := exec.LookPath(serverBinary)
+	if err != nil {
+		t.Fatalf("%s is not in PATH: run make test-tools, and put what %s prints in PATH", serverBinary, installScript)
+	}
+	Isolate(t)
+	// Port 0 lets the system choose one, which the server prints.
+	cmd := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", "0")
+	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
+	reader, writer := io.Pipe()
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = writer.Close()
+	})
+	s := &Server{Endpoint: endpointOf(t, reader)}
+	s.waitReady(t)
+	return s
+}
+
+// Isolate keeps the credentials and profiles of whoever runs the test out.
+func Isolate(t testing.TB) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("AWS_CONFIG_FILE", none)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_ACCESS_KEY_ID", "test")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "test")
+	t.Setenv("AWS_REGION", Region)
+}
+
+// endpointOf reads the address that the server prints, and goes on reading, so
+// that the server is never held up.
+func endpointOf(t testing.TB, log io.Reader) string {
+	t.Helper()
+	found := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(log)
+		for lines.Scan() {
+			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
+				select {
+				case found <- m[1]:
+				default:
+				}
+			}
+		}
+		_, _ = io.Copy(io.Discard, log)
+	}()
+	select {
+	case endpoint := <-found:
+		return endpoint
+	case <-time.After(startTimeout):
+		t.Fatalf("moto_server did not start within %s", startTimeout)
+		return ""
+	}
+}
+
+// waitReady waits until the server answers.
+func (s *Server) waitReady(t testing.TB) {
+	t.Helper()
+	deadline := time.Now().Add(startTimeout)
+	for {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Endpoint+"/moto-api/data.json", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+			err = errors.New(response.Status)
+		}
+		var refused *net.OpError
+		if !errors.As(err, &refused) || time.Now().After(deadline) {
+			t.Fatalf("moto_server does not answer: %v", err)
+		}
+	}
+}
+
+// Section is the section aws of an environment that is this server, as YAML.
+func (s *Server) Section() string {
+	return fmt.Sprintf("{region: %s, endpoint: %q}", Region, s.Endpoint)
+}
