@@ -47,7 +47,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatalf("%s is not in PATH: run make test-tools, and put what %s prints in PATH", serverBinary, installScript)
 	}
-	isolate(t)
+	Isolate(t)
 	// Port 0 lets the system choose one, which the server prints.
 	cmd := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
@@ -66,8 +66,10 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// isolate keeps the credentials and profiles of whoever runs the test out.
-func isolate(t testing.TB) {
+// Isolate keeps the credentials and profiles of whoever runs the test out, and
+// gives this process some that every emulator takes: a test that calls it cannot
+// be parallel.
+func Isolate(t testing.TB) {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "AWS_") {

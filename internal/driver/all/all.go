@@ -6,6 +6,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
+	"github.com/noren-dev/noren/internal/driver/aws"
 	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
 	"github.com/noren-dev/noren/internal/driver/gatewayapi"
@@ -21,6 +22,7 @@ func Registry() *driver.Registry {
 		gatewayapi.Driver(),
 		argocd.Driver(),
 		flux.Driver(),
+		aws.Driver(),
 		httpcheck.Driver(),
 		appstatus.Driver(),
 	)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/aws/ecs"
 )
 
 // Name is the driver's, and the system of its permissions.
@@ -47,6 +48,7 @@ func Driver() *driver.Driver {
 		driver.FindsTraces(findTraces),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
+	parts = append(parts, ecs.Parts()...)
 	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
 }
 
@@ -56,7 +58,9 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, 
 
 // finders look through the account, one for each part of the driver.
 func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) {
-	return nil
+	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
+		ecs.FindTraces,
+	}
 }
 
 // findTraces gathers what the parts find. A part that fails does not hide what
