@@ -99,7 +99,9 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 		})
 		loaded.Credentials = aws.NewCredentialsCache(provider)
 	}
-	return &Conn{AWS: loaded, Env: env, profile: cfg.Profile, expect: cfg.Account, shared: map[reflect.Type]any{}}, nil
+	c := &Conn{AWS: loaded, Env: env, profile: cfg.Profile, expect: cfg.Account, shared: map[reflect.Type]any{}}
+	c.guardAccount()
+	return c, nil
 }
 
 func profileWords(profile string) string {

@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
-	"github.com/noren-dev/noren/internal/fault"
 )
 
 // FindTraces looks through the services of all clusters, and what scales them.
@@ -34,7 +32,7 @@ func FindTraces(ctx context.Context, conn *awsclient.Conn) (*driver.Traces, erro
 
 // unseen notes that noren may not look at a kind of thing.
 func unseen(found *driver.Traces, err error, kind string) bool {
-	if !errors.Is(err, &fault.Fault{Code: fault.Denied, Summary: "permission missing in AWS"}) {
+	if !awsclient.IsDenied(err) {
 		return false
 	}
 	found.Unseen = append(found.Unseen, kind)
@@ -79,6 +77,10 @@ func (c *client) serviceTraces(ctx context.Context, found *driver.Traces) (map[s
 	return counts, nil
 }
 
+// mostLooks is up to how many scalable targets are asked for their tags, which
+// takes a request each. Of more, those alone of which something is suspended.
+const mostLooks = 200
+
 // scalingTraces adds the marks on scalable targets, and services that somebody
 // seems to have left at rest: at none, their scaling suspended whole, no mark.
 // Only a target of which something is suspended can carry a mark.
@@ -90,7 +92,8 @@ func (c *client) scalingTraces(ctx context.Context, counts map[string]int32, fou
 	for _, t := range targets {
 		id := aws.ToString(t.ResourceId)
 		name := strings.TrimPrefix(id, "service/")
-		if suspensionOf(t) == (Suspension{}) {
+		// A mark without its suspension is of a run that was cut off between the two.
+		if len(targets) > mostLooks && suspensionOf(t) == (Suspension{}) {
 			continue
 		}
 		tags, err := targetTags{c, t, "autoscaling of ECS service " + name}.Tags(ctx)
