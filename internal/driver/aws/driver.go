@@ -13,6 +13,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/aws/asg"
 	"github.com/noren-dev/noren/internal/driver/aws/ecs"
 )
 
@@ -49,6 +50,7 @@ func Driver() *driver.Driver {
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
 	parts = append(parts, ecs.Parts()...)
+	parts = append(parts, asg.Parts()...)
 	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
 }
 
@@ -59,6 +61,7 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, 
 // finders look through the account, one for each part of the driver.
 func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) {
 	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
+		asg.FindTraces,
 		ecs.FindTraces,
 	}
 }
