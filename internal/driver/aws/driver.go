@@ -15,6 +15,8 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/asg"
 	"github.com/noren-dev/noren/internal/driver/aws/ecs"
+	"github.com/noren-dev/noren/internal/driver/aws/events"
+	"github.com/noren-dev/noren/internal/driver/aws/lambda"
 )
 
 // Name is the driver's, and the system of its permissions.
@@ -51,6 +53,8 @@ func Driver() *driver.Driver {
 	}
 	parts = append(parts, ecs.Parts()...)
 	parts = append(parts, asg.Parts()...)
+	parts = append(parts, events.Parts()...)
+	parts = append(parts, lambda.Parts()...)
 	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
 }
 
@@ -63,6 +67,8 @@ func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) 
 	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
 		asg.FindTraces,
 		ecs.FindTraces,
+		events.FindTraces,
+		lambda.FindTraces,
 	}
 }
 

@@ -111,102 +111,116 @@ type tagPair struct{ Key, Value string }
 
 func ecsOperations() map[string]operation {
 	return map[string]operation{
-		"DescribeServices": with(false, func(s *Server, in struct {
-			Cluster  string
-			Services []string
-			Include  []string
-		},
-		) (any, error) {
-			if len(in.Services) == 0 || len(in.Services) > mostServices {
-				return nil, refuse("InvalidParameterException", "Services cannot be empty or more than %d", mostServices)
-			}
-			if err := s.clusterOf(in.Cluster); err != nil {
-				return nil, err
-			}
-			services, failures := []any{}, []any{}
-			for _, name := range in.Services {
-				svc := s.ecs[in.Cluster+"/"+name]
-				if svc == nil {
-					failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, in.Cluster, name), "reason": "MISSING"})
-					continue
-				}
-				services = append(services, svc.shown(len(in.Include) > 0))
-				svc.step()
-			}
-			return map[string]any{"services": services, "failures": failures}, nil
-		}),
-		"UpdateService": with(true, func(s *Server, in struct {
-			Cluster, Service string
-			DesiredCount     *int32
-		},
-		) (any, error) {
-			if err := s.clusterOf(in.Cluster); err != nil {
-				return nil, err
-			}
-			svc := s.ecs[in.Cluster+"/"+in.Service]
-			switch {
-			case svc == nil:
-				return nil, refuse("ServiceNotFoundException", "Service not found.")
-			case svc.Daemon && in.DesiredCount != nil:
-				return nil, refuse("InvalidParameterException", "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again.")
-			case in.DesiredCount != nil:
-				svc.Desired = *in.DesiredCount
-			}
-			return map[string]any{"service": svc.shown(false)}, nil
-		}),
-		"ListClusters": with(false, func(s *Server, _ struct{}) (any, error) {
-			seen := map[string]bool{}
-			arns := []string{}
-			for _, svc := range sorted(s.ecs) {
-				if !seen[svc.Cluster] {
-					seen[svc.Cluster] = true
-					arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", Region, Account, svc.Cluster))
-				}
-			}
-			return map[string]any{"clusterArns": arns}, nil
-		}),
-		"ListServices": with(false, func(s *Server, in struct{ Cluster string }) (any, error) {
-			if err := s.clusterOf(in.Cluster); err != nil {
-				return nil, err
-			}
-			arns := []string{}
-			for _, svc := range sorted(s.ecs) {
-				if svc.Cluster == in.Cluster {
-					arns = append(arns, svc.arn())
-				}
-			}
-			return map[string]any{"serviceArns": arns}, nil
-		}),
-		"TagResource": with(true, func(s *Server, in struct {
-			ResourceArn string
-			Tags        []tagPair
-		},
-		) (any, error) {
-			svc, err := s.byARN(in.ResourceArn)
-			if err != nil {
-				return nil, err
-			}
-			more := map[string]string{}
-			for _, t := range in.Tags {
-				more[t.Key] = t.Value
-			}
-			return struct{}{}, setTags(svc.Tags, more)
-		}),
-		"UntagResource": with(true, func(s *Server, in struct {
-			ResourceArn string
-			TagKeys     []string
-		},
-		) (any, error) {
-			svc, err := s.byARN(in.ResourceArn)
-			if err != nil {
-				return nil, err
-			}
-			for _, k := range in.TagKeys {
-				delete(svc.Tags, k)
-			}
-			return struct{}{}, nil
-		}),
+		"DescribeServices": with(false, describeServices),
+		"UpdateService":    with(true, updateService),
+		"ListClusters":     with(false, listClusters),
+		"ListServices":     with(false, listServices),
+		"TagResource":      with(true, tagService),
+		"UntagResource":    with(true, untagService),
 	}
+}
+
+func describeServices(s *Server, in struct {
+	Cluster  string
+	Services []string
+	Include  []string
+},
+) (any, error) {
+	if len(in.Services) == 0 || len(in.Services) > mostServices {
+		return nil, refuse("InvalidParameterException", "Services cannot be empty or more than %d", mostServices)
+	}
+	if err := s.clusterOf(in.Cluster); err != nil {
+		return nil, err
+	}
+	services, failures := []any{}, []any{}
+	for _, name := range in.Services {
+		svc := s.ecs[in.Cluster+"/"+name]
+		if svc == nil {
+			failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, in.Cluster, name), "reason": "MISSING"})
+			continue
+		}
+		services = append(services, svc.shown(len(in.Include) > 0))
+		svc.step()
+	}
+	return map[string]any{"services": services, "failures": failures}, nil
+}
+
+func updateService(s *Server, in struct {
+	Cluster, Service string
+	DesiredCount     *int32
+},
+) (any, error) {
+	if err := s.clusterOf(in.Cluster); err != nil {
+		return nil, err
+	}
+	svc := s.ecs[in.Cluster+"/"+in.Service]
+	switch {
+	case svc == nil:
+		return nil, refuse("ServiceNotFoundException", "Service not found.")
+	case svc.Daemon && in.DesiredCount != nil:
+		return nil, refuse("InvalidParameterException", "The daemon scheduling strategy does not support a desired count for services. Remove the desired count value and try again.")
+	case in.DesiredCount != nil:
+		svc.Desired = *in.DesiredCount
+	}
+	return map[string]any{"service": svc.shown(false)}, nil
+}
+
+func listClusters(s *Server, _ struct{},
+) (any, error) {
+	seen := map[string]bool{}
+	arns := []string{}
+	for _, svc := range sorted(s.ecs) {
+		if !seen[svc.Cluster] {
+			seen[svc.Cluster] = true
+			arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", Region, Account, svc.Cluster))
+		}
+	}
+	return map[string]any{"clusterArns": arns}, nil
+}
+
+func listServices(s *Server, in struct{ Cluster string },
+) (any, error) {
+	if err := s.clusterOf(in.Cluster); err != nil {
+		return nil, err
+	}
+	arns := []string{}
+	for _, svc := range sorted(s.ecs) {
+		if svc.Cluster == in.Cluster {
+			arns = append(arns, svc.arn())
+		}
+	}
+	return map[string]any{"serviceArns": arns}, nil
+}
+
+func tagService(s *Server, in struct {
+	ResourceArn string
+	Tags        []tagPair
+},
+) (any, error) {
+	svc, err := s.byARN(in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	more := map[string]string{}
+	for _, t := range in.Tags {
+		more[t.Key] = t.Value
+	}
+	return struct{}{}, setTags(svc.Tags, more)
+}
+
+func untagService(s *Server, in struct {
+	ResourceArn string
+	TagKeys     []string
+},
+) (any, error) {
+	svc, err := s.byARN(in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range in.TagKeys {
+		delete(svc.Tags, k)
+	}
+	return struct{}{}, nil
 }
 
 // byARN finds a service to tag. Source for the refusal:

@@ -135,10 +135,14 @@ func describeTargets(s *Server, in struct {
 	return map[string]any{"ScalableTargets": list}, nil
 }
 
-func describeSchedules(s *Server, in struct{ ServiceNamespace, ResourceId string }) (any, error) {
+func describeSchedules(s *Server, in struct {
+	ServiceNamespace string
+	ResourceID       string `json:"ResourceId"`
+},
+) (any, error) {
 	list := []any{}
 	for _, id := range sortedKeys(s.targets) {
-		if in.ResourceId != "" && in.ResourceId != id {
+		if in.ResourceID != "" && in.ResourceID != id {
 			continue
 		}
 		for _, name := range sortedKeys(s.targets[id].Schedules) {
@@ -153,15 +157,16 @@ func describeSchedules(s *Server, in struct{ ServiceNamespace, ResourceId string
 // whatever it was called for. Source:
 // https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
 func register(s *Server, in struct {
-	ServiceNamespace, ResourceId, ScalableDimension string
-	MinCapacity, MaxCapacity                        *int32
-	SuspendedState                                  *suspendedState
+	ServiceNamespace, ScalableDimension string
+	ResourceID                          string `json:"ResourceId"`
+	MinCapacity, MaxCapacity            *int32
+	SuspendedState                      *suspendedState
 },
 ) (any, error) {
-	t := s.targets[in.ResourceId]
-	svc := s.ecs[strings.TrimPrefix(in.ResourceId, "service/")]
+	t := s.targets[in.ResourceID]
+	svc := s.ecs[strings.TrimPrefix(in.ResourceID, "service/")]
 	if t == nil || svc == nil || in.ScalableDimension != ecsDimension {
-		return nil, refuse("ValidationException", "ECS service doesn't exist: %s", in.ResourceId)
+		return nil, refuse("ValidationException", "ECS service doesn't exist: %s", in.ResourceID)
 	}
 	set := func(to, value *bool) {
 		if value != nil {
@@ -174,5 +179,5 @@ func register(s *Server, in struct {
 		set(&t.Scheduled, st.ScheduledScalingSuspended)
 	}
 	svc.Desired = min(max(svc.Desired, t.Min), t.Max)
-	return map[string]any{"ScalableTargetARN": targetARN(in.ResourceId)}, nil
+	return map[string]any{"ScalableTargetARN": targetARN(in.ResourceID)}, nil
 }

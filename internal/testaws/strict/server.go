@@ -43,6 +43,7 @@ type Server struct {
 	mu      sync.Mutex
 	ecs     map[string]*Service // by cluster/service
 	targets map[string]*Target  // by resource id
+	sources map[string]*Source  // by UUID
 	denied  map[string]bool     // "ecs:UpdateService"
 	calls   map[string]int      // by the same
 	writes  int
@@ -52,7 +53,7 @@ type Server struct {
 // Start runs a server for this test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, denied: map[string]bool{}, calls: map[string]int{}}
+	s := &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.Endpoint = server.URL
@@ -104,7 +105,7 @@ func (s *Server) Edit(change func(*Server)) {
 func (s *Server) Snapshot() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	raw, err := json.MarshalIndent(map[string]any{"ecs": s.ecs, "targets": s.targets}, "", " ")
+	raw, err := json.MarshalIndent(map[string]any{"ecs": s.ecs, "targets": s.targets, "sources": s.sources}, "", " ")
 	if err != nil {
 		return err.Error()
 	}
@@ -164,7 +165,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	target := r.Header.Get("X-Amz-Target")
-	if target == "" {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/20"): // a date, which is the version of Lambda's API
+		s.rest(w, r, body)
+		return
+	case target == "":
 		s.query(w, r, string(body))
 		return
 	}
@@ -185,11 +190,9 @@ func (s *Server) perform(r *http.Request, service, name string, op operation, in
 	right := service + ":" + name
 	s.calls[right]++
 	switch {
-	case op.do == nil:
-		return nil, false, refuse("UnknownOperationException", "%s", right)
 	case strings.Contains(r.Header.Get("Authorization"), ExpiredKey):
 		return nil, false, refuse("ExpiredTokenException", "The security token included in the request is expired")
-	case s.denied[right]:
+	case s.denied[right], op.do == nil: // what it does not know, nobody may
 		return nil, false, refuse("AccessDeniedException",
 			"User: arn:aws:iam::%s:user/night is not authorized to perform: %s on resource: * because no identity-based policy allows the %s action", Account, right, right)
 	}
@@ -223,7 +226,8 @@ func writeJSON(w http.ResponseWriter, answer any, err error) {
 	_, _ = w.Write(raw)
 }
 
-// query answers the one question in the query protocol: who is this?
+// query answers the one question in the query protocol that it knows: who is
+// this? Nobody may ask others.
 func (s *Server) query(w http.ResponseWriter, r *http.Request, body string) {
 	w.Header().Set("Content-Type", "text/xml")
 	if strings.Contains(r.Header.Get("Authorization"), ExpiredKey) {
@@ -232,8 +236,8 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request, body string) {
 		return
 	}
 	if !strings.Contains(body, "Action=GetCallerIdentity") {
-		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprint(w, `<ErrorResponse><Error><Code>InvalidAction</Code><Message>unknown</Message></Error></ErrorResponse>`)
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: arn:aws:iam::%s:user/night is not authorized to perform this</Message></Error></ErrorResponse>`, Account)
 		return
 	}
 	fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::%[1]s:user/night</Arn><UserId>AIDA</UserId><Account>%[1]s</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`, Account)
