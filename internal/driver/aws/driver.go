@@ -49,6 +49,7 @@ func (c Config) Validate() error {
 func Driver() *driver.Driver {
 	parts := []driver.Part[*awsclient.Conn]{
 		driver.FindsTraces(findTraces),
+		driver.Grants[*awsclient.Conn](awsclient.Policy),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
 	parts = append(parts, ecs.Parts()...)
