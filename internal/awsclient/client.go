@@ -173,15 +173,15 @@ func (c *Conn) profileFlag() string {
 }
 
 // Shared returns what the parts of one connection share, made when it is first
-// asked for: one T for each connection. make does no I/O.
-func Shared[T any](c *Conn, make func(*Conn) T) T {
+// asked for: one T for each connection. build does no I/O.
+func Shared[T any](c *Conn, build func(*Conn) T) T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := reflect.TypeFor[T]()
 	if have, ok := c.shared[key]; ok {
 		return have.(T)
 	}
-	made := make(c)
+	made := build(c)
 	c.shared[key] = made
 	return made
 }

@@ -26,8 +26,9 @@ const (
 	installScript = "test/moto/install.sh"
 	// startTimeout bounds the start. An idle machine needs about five seconds.
 	startTimeout = 2 * time.Minute
-	// Region is the one that tests work in, Account the only account of moto.
-	Region  = "us-east-1"
+	// Region is the one that tests work in.
+	Region = "us-east-1"
+	// Account is the only account of moto.
 	Account = "123456789012"
 )
 

@@ -109,7 +109,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, operation string)
 		http.Error(w, "no CBOR map", http.StatusBadRequest)
 		return
 	}
-	status, out := http.StatusOK, cbor.Map{}
+	status := http.StatusOK
+	var out cbor.Map
 	switch {
 	case s.denied:
 		status = http.StatusForbidden

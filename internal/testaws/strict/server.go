@@ -23,8 +23,9 @@ import (
 )
 
 const (
-	// Region and Account are where the server plays to be.
-	Region  = "us-east-1"
+	// Region is where the server plays to be.
+	Region = "us-east-1"
+	// Account is the only account of it.
 	Account = "123456789012"
 	// ExpiredKey is an access key whose session has ended.
 	ExpiredKey = "ASIAEXPIRED"

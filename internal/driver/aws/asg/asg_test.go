@@ -68,7 +68,7 @@ func (w *world) group(t testing.TB, targetGroups ...string) string {
 
 func (w *world) get(t testing.TB, name string) *types.AutoScalingGroup {
 	t.Helper()
-	g, err := w.direct.read.Get(t.Context(), name)
+	g, err := w.direct.byName.Get(t.Context(), name)
 	must(t, err)
 	return g
 }

@@ -41,13 +41,13 @@ type client struct {
 	groups  *autoscaling.Client
 	elb     *elb.Client
 	metrics *cloudwatch.Client
-	read    *awsclient.Together[types.AutoScalingGroup]
+	byName  *awsclient.Together[types.AutoScalingGroup]
 }
 
 func clientOf(c *awsclient.Conn) *client {
 	return awsclient.Shared(c, func(c *awsclient.Conn) *client {
 		cl := &client{conn: c, groups: autoscaling.NewFromConfig(c.AWS), elb: elb.NewFromConfig(c.AWS), metrics: cloudwatch.NewFromConfig(c.AWS)}
-		cl.read = &awsclient.Together[types.AutoScalingGroup]{Most: mostGroups, Read: func(ctx context.Context, names []string) (map[string]*types.AutoScalingGroup, error) {
+		cl.byName = &awsclient.Together[types.AutoScalingGroup]{Most: mostGroups, Read: func(ctx context.Context, names []string) (map[string]*types.AutoScalingGroup, error) {
 			all := map[string]*types.AutoScalingGroup{}
 			err := cl.each(ctx, names, func(g *types.AutoScalingGroup) { all[aws.ToString(g.AutoScalingGroupName)] = g })
 			return all, err

@@ -70,7 +70,7 @@ type scale struct {
 
 func openScale(c *awsclient.Conn, p ScaleParams) (driver.Typed[Size], error) {
 	s := &scale{client: clientOf(c), p: p}
-	s.read.Expect(p.Group)
+	s.byName.Expect(p.Group)
 	return s, nil
 }
 
@@ -82,7 +82,7 @@ func (s *scale) Name() string { return label(s.p.Group) }
 
 // Read implements awsclient.Thing.
 func (s *scale) Read(ctx context.Context) (*Size, awsclient.Tagger, error) {
-	g, err := s.client.read.Get(ctx, s.p.Group)
+	g, err := s.byName.Get(ctx, s.p.Group)
 	if err != nil || g == nil {
 		return nil, nil, err
 	}
@@ -141,7 +141,7 @@ func (s *scale) Describe(from, to *Size) action.Description {
 // healthy, and none is on its way up or down. A lifecycle hook may hold one for
 // an hour.
 func (s *scale) Settled(ctx context.Context, want *Size) (action.Verdict, error) {
-	g, err := s.client.read.Get(ctx, s.p.Group)
+	g, err := s.byName.Get(ctx, s.p.Group)
 	if err != nil {
 		return action.Verdict{}, err
 	}

@@ -75,7 +75,7 @@ const slot = "suspend"
 
 func openSuspend(c *awsclient.Conn, p SuspendParams) (driver.Typed[Suspension], error) {
 	s := &suspend{client: clientOf(c), p: p}
-	s.read.Expect(p.Group)
+	s.byName.Expect(p.Group)
 	return s, nil
 }
 
@@ -87,7 +87,7 @@ func (s *suspend) Name() string { return "processes of " + label(s.p.Group) }
 
 // Read implements awsclient.Thing.
 func (s *suspend) Read(ctx context.Context) (*Suspension, awsclient.Tagger, error) {
-	g, err := s.client.read.Get(ctx, s.p.Group)
+	g, err := s.byName.Get(ctx, s.p.Group)
 	if err != nil || g == nil {
 		return nil, nil, err
 	}

@@ -86,7 +86,7 @@ func openWorkload(c *awsclient.Conn, name string, o Options) (driver.Workload, e
 		return nil, &fault.Fault{Code: fault.Invalid, Summary: "malformed workload name", Detail: fmt.Sprintf("aws/asg %q: want the name of a group, and no ARN.", name)}
 	}
 	w := &workload{clientOf(c), name, o}
-	w.read.Expect(name)
+	w.byName.Expect(name)
 	return w, nil
 }
 
@@ -112,7 +112,7 @@ func (w *workload) Requires() []action.Permission {
 // Rest implements driver.Workload. What would scale the group back is suspended
 // before its size changes, and resumed once that is back.
 func (w *workload) Rest(ctx context.Context) (*driver.Resting, error) {
-	g, err := w.read.Get(ctx, w.group)
+	g, err := w.byName.Get(ctx, w.group)
 	if err != nil {
 		return nil, err
 	}

@@ -140,9 +140,7 @@ func (w *world) all(t testing.TB, name string) string {
 		return "gone"
 	}
 	must(t, err)
-	copied := *out
-	copied.State, copied.LastModificationDate, copied.ResultMetadata = "", nil, out.ResultMetadata
-	raw, err := json.Marshal([]any{copied.Description, copied.EndDate, copied.StartDate, copied.FlexibleTimeWindow, copied.ScheduleExpression, copied.ScheduleExpressionTimezone, copied.Target, copied.KmsKeyArn, copied.ActionAfterCompletion})
+	raw, err := json.Marshal([]any{out.Description, out.EndDate, out.StartDate, out.FlexibleTimeWindow, out.ScheduleExpression, out.ScheduleExpressionTimezone, out.Target, out.KmsKeyArn, out.ActionAfterCompletion})
 	must(t, err)
 	return string(raw)
 }
