@@ -170,6 +170,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/20"): // a date, which is the version of Lambda's API
 		s.rest(w, r, body)
 		return
+	case target == "" && r.Method == http.MethodGet: // another service of REST, which nobody may ask
+		w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+		writeJSON(w, nil, &refusal{http.StatusForbidden, "AccessDeniedException", "User: arn:aws:iam::" + Account + ":user/night is not authorized to perform this"})
+		return
 	case target == "":
 		s.query(w, r, string(body))
 		return

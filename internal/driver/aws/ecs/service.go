@@ -107,6 +107,7 @@ func (c *client) in(cluster string) *awsclient.Together[types.Service] {
 func (c *client) expect(k key) {
 	c.in(k.Cluster).Expect(k.Service)
 	c.targets.Expect(k.resourceID())
+	c.schedules.Expect(k.resourceID())
 }
 
 // describe reads up to mostServices services with their tags. A service that
