@@ -112,7 +112,8 @@ func TestECSServicesRest(t *testing.T) {
 // of its opening; once the same command is run again, all is as it was.
 func TestECSKilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	a := newAccount(t, 2, "")
+	a := newAccount(t, 2, "      - {kind: aws/lambda-source, name: orders/orders-queue}\n")
+	a.AddSource("0a1b2c3d-0000-4000-8000-000000000001", strict.Source{Function: "orders", Queue: "orders-queue", Enabled: true})
 	before := a.Snapshot()
 	points := 0
 	for n := 1; ; n++ {
@@ -124,6 +125,9 @@ func TestECSKilledAtEveryPoint(t *testing.T) {
 			a.noren(t, state, closeArgs...).must(t, 0)
 		}
 		a.resting(t, 2)
+		if a.Source("0a1b2c3d-0000-4000-8000-000000000001").Enabled {
+			t.Fatal("the event source feeds its function")
+		}
 		openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
 		second := noren(t, a.dir, state, kill, openArgs...)
 		if second.code == -1 {

@@ -250,3 +250,42 @@ func TestNoRoomForTags(t *testing.T) {
 		}
 	}
 }
+
+// TestTraces: marks are found on services and on what scales them; a service that
+// somebody left at rest without one is told of, and one that is just at none is
+// not.
+func TestTraces(t *testing.T) {
+	c, s := connect(t)
+	s.AddService(strict.Service{Cluster: "shop", Name: "left"})
+	s.AddTarget("shop/left", strict.Target{Min: 1, Max: 4, In: true, Out: true, Scheduled: true})
+	s.AddService(strict.Service{Cluster: "shop", Name: "idle"})
+	for _, open := range []func() *driver.Instance{
+		func() *driver.Instance { ch, _ := openSuspend(c, SuspendParams{web}); return driver.Bare(ch) },
+		func() *driver.Instance { ch, _ := openScale(c, ScaleParams{web, 0}); return driver.Bare(ch) },
+	} {
+		in := open()
+		from, err := in.Change.Observe(t.Context())
+		must(t, err)
+		to, err := in.Change.Propose(from)
+		must(t, err)
+		m := aMark(t, from)
+		m.Receipt.To, m.Receipt.Target = to, in.Target
+		must(t, in.Marker.Marked(m).Apply(t.Context(), from, to))
+	}
+	found, err := FindTraces(t.Context(), c)
+	must(t, err)
+	var on []string
+	for _, m := range found.Marks {
+		on = append(on, m.On+m.Wrong)
+	}
+	if got := strings.Join(on, " "); got != "aws:test/ecs/shop/web aws:test/autoscaling/shop/web" {
+		t.Errorf("marks on %s", got)
+	}
+	if len(found.Unmarked) != 1 || found.Unmarked[0].Target != "aws:test/ecs/shop/left" || found.Unmarked[0].Ours || len(found.Unmarked[0].Advice) != 3 {
+		t.Errorf("unmarked: %+v", found.Unmarked)
+	}
+	s.Deny("ecs:ListClusters")
+	if found, err = FindTraces(t.Context(), c); err != nil || len(found.Unseen) != 1 {
+		t.Errorf("%+v %v", found, err)
+	}
+}
