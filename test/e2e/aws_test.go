@@ -228,3 +228,45 @@ func TestAWSRefuses(t *testing.T) {
 	}
 	a.same(t, before)
 }
+
+// TestECSTwoRegions: regions are clusters of one environment, closed and opened
+// in one run, and recovered from the tags in each.
+func TestECSTwoRegions(t *testing.T) {
+	t.Parallel()
+	a, b := newAccount(t, 1, ""), newAccount(t, 1, "")
+	a.catalog(t, fmt.Sprintf(`
+environments:
+  prod:
+    protected: true
+    clusters:
+      tokyo: {aws: %s}
+      osaka: {aws: %s}
+teams:
+  storefront: {contact: "#storefront"}
+services:
+  shop:
+    team: storefront
+    workloads:
+      - {kind: aws/ecs, name: shop/s00, cluster: tokyo}
+      - {kind: aws/ecs, name: shop/s00, cluster: osaka}
+`, a.Section(), b.Section()))
+	beforeA, beforeB := a.Snapshot(), b.Snapshot()
+	a.noren(t, t.TempDir(), "check", "--live", "--env", "prod").must(t, 0)
+	a.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0).says(t, "aws:prod/tokyo/ecs/shop/s00", "aws:prod/osaka/ecs/shop/s00")
+	a.resting(t, 1)
+	b.resting(t, 1)
+	a.noren(t, t.TempDir(), "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+	a.same(t, beforeA)
+	b.same(t, beforeB)
+}
+
+// TestAWSDenied: a right that is missing is named, with what grants it; nothing
+// is written.
+func TestAWSDenied(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t, 2, "")
+	before := a.Snapshot()
+	a.Deny("ecs:UpdateService")
+	a.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 1).says(t, "permission missing in AWS", "ecs:UpdateService", `"Effect": "Allow"`)
+	a.same(t, before)
+}
