@@ -180,7 +180,8 @@ func TestShared(t *testing.T) {
 	c, d := conn(t, Config{Region: "us-east-1"}), conn(t, Config{Region: "us-east-2"})
 	type cache struct{ region string }
 	build := func(c *Conn) *cache { return &cache{c.Region()} }
-	if Shared(c, build) != Shared(c, build) || Shared(c, build) == Shared(d, build) || Shared(d, build).region != "us-east-2" {
+	first, again, other := Shared(c, build), Shared(c, build), Shared(d, build)
+	if first != again || first == other || other.region != "us-east-2" {
 		t.Error("not shared by connection")
 	}
 }

@@ -160,3 +160,7 @@ func IsCode(err error, codes ...string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
+
+// IsDenied tells whether AWS refused since a right is missing, and not since it
+// does not know who asks.
+func IsDenied(err error) bool { return IsCode(err, denied...) }

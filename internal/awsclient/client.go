@@ -99,7 +99,9 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 		})
 		loaded.Credentials = aws.NewCredentialsCache(provider)
 	}
-	return &Conn{AWS: loaded, Env: env, profile: cfg.Profile, expect: cfg.Account, shared: map[reflect.Type]any{}}, nil
+	c := &Conn{AWS: loaded, Env: env, profile: cfg.Profile, expect: cfg.Account, shared: map[reflect.Type]any{}}
+	c.guardAccount()
+	return c, nil
 }
 
 func profileWords(profile string) string {
@@ -171,15 +173,15 @@ func (c *Conn) profileFlag() string {
 }
 
 // Shared returns what the parts of one connection share, made when it is first
-// asked for: one T for each connection. make does no I/O.
-func Shared[T any](c *Conn, make func(*Conn) T) T {
+// asked for: one T for each connection. build does no I/O.
+func Shared[T any](c *Conn, build func(*Conn) T) T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := reflect.TypeFor[T]()
 	if have, ok := c.shared[key]; ok {
 		return have.(T)
 	}
-	made := make(c)
+	made := build(c)
 	c.shared[key] = made
 	return made
 }

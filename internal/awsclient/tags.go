@@ -138,6 +138,6 @@ func Fits(on string, have map[string]string, m action.Mark) error {
 
 func tooManyTags(on string, others, need int) error {
 	return &fault.Fault{Code: fault.Invalid, Summary: "no room for noren's tags",
-		Detail: fmt.Sprintf("%s has %d tags, and AWS allows %d: noren needs %d to note on it how it was. Nothing was touched.", on, others, MostTags, need),
+		Detail: fmt.Sprintf("%s has %d tags, and AWS allows %d: %d are needed to note on it how it was. Nothing was touched.", on, others, MostTags, need),
 		Try:    []string{fmt.Sprintf("take %d tags away from %s", others+need-MostTags, on)}}
 }

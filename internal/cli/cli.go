@@ -114,7 +114,7 @@ func (a *app) root() *cobra.Command {
 	add("runs", a.watchCommand(), a.resumeCommand(), a.signalCommand("retry"), a.signalCommand("skip"),
 		a.signalCommand("undo"), a.signalCommand("stop"))
 	add("record", a.historyCommand(), a.reportCommand(), a.auditCommand())
-	add("setup", a.initCommand(), a.checkCommand(), a.gateCommand(), a.actionsCommand(), a.schemaCommand(), a.versionCommand())
+	add("setup", a.initCommand(), a.checkCommand(), a.iamCommand(), a.gateCommand(), a.actionsCommand(), a.schemaCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID("setup")
 	root.SetCompletionCommandGroupID("setup")
 	root.AddCommand(a.docsCommand())

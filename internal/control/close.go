@@ -90,11 +90,11 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 	}
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
-	entrances := 0
+	looks := 0
 	for _, s := range services {
-		entrances += len(s.Entrances)
+		looks += len(s.Entrances) + len(s.Workloads)
 	}
-	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: entrances})
+	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: looks})
 	x, err := newPlanner(ctx, c, env, req)
 	if err != nil {
 		return nil, err

@@ -50,6 +50,7 @@ type Driver struct {
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 	identify func(ctx context.Context, conn any) (string, error)
 	tells    *teller
+	grants   func(need []action.Permission) string
 }
 
 // A Part is one thing a driver can do, given its connection K.

@@ -99,6 +99,8 @@ func (s *Session) tracesIn(ctx context.Context, all *Traces) error {
 		}
 		if err != nil {
 			errs = append(errs, err)
+		}
+		if found == nil {
 			continue
 		}
 		all.Seen = append(all.Seen, found.Seen...)

@@ -26,8 +26,9 @@ const (
 	installScript = "test/moto/install.sh"
 	// startTimeout bounds the start. An idle machine needs about five seconds.
 	startTimeout = 2 * time.Minute
-	// Region is the one that tests work in, Account the only account of moto.
-	Region  = "us-east-1"
+	// Region is the one that tests work in.
+	Region = "us-east-1"
+	// Account is the only account of moto.
 	Account = "123456789012"
 )
 
@@ -66,7 +67,9 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Isolate keeps the credentials and profiles of whoever runs the test out.
+// Isolate keeps the credentials and profiles of whoever runs the test out, and
+// gives this process some that every emulator takes: a test that calls it cannot
+// be parallel.
 func Isolate(t testing.TB) {
 	t.Helper()
 	for _, pair := range os.Environ() {

@@ -46,6 +46,8 @@ type View interface {
 	Sights(request string, sights []control.Sight)
 	// Checked shows what check found, a line for each service.
 	Checked(r *control.CheckReport)
+	// Policies prints IAM policies.
+	Policies(policies []control.Policy)
 	// Actions lists what the drivers can do.
 	Actions(drivers []*driver.Driver)
 	// Records lists records of the audit.

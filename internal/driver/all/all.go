@@ -23,6 +23,7 @@ func Registry() *driver.Registry {
 		aws.Driver(),
 		argocd.Driver(),
 		flux.Driver(),
+		aws.Driver(),
 		httpcheck.Driver(),
 		appstatus.Driver(),
 	)

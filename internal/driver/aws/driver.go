@@ -14,6 +14,10 @@ import (
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/alb"
+	"github.com/noren-dev/noren/internal/driver/aws/asg"
+	"github.com/noren-dev/noren/internal/driver/aws/ecs"
+	"github.com/noren-dev/noren/internal/driver/aws/events"
+	"github.com/noren-dev/noren/internal/driver/aws/lambda"
 )
 
 // Name is the driver's, and the system of its permissions.
@@ -47,9 +51,14 @@ func Driver() *driver.Driver {
 	parts := []driver.Part[*awsclient.Conn]{
 		driver.FindsTraces(findTraces),
 		driver.Discovers(alb.Discover),
+		driver.Grants[*awsclient.Conn](awsclient.Policy),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
 	parts = append(parts, alb.Parts()...)
+	parts = append(parts, ecs.Parts()...)
+	parts = append(parts, asg.Parts()...)
+	parts = append(parts, events.Parts()...)
+	parts = append(parts, lambda.Parts()...)
 	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
 }
 
@@ -59,7 +68,13 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, 
 
 // finders look through the account, one for each part of the driver.
 func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) {
-	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){alb.FindTraces}
+	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
+		alb.FindTraces,
+		asg.FindTraces,
+		ecs.FindTraces,
+		events.FindTraces,
+		lambda.FindTraces,
+	}
 }
 
 // findTraces gathers what the parts find. A part that fails does not hide what

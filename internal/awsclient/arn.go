@@ -1,0 +1,38 @@
+package awsclient
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// ARN names a thing of this account and region: ARN("ecs", "service/shop/web").
+// The account is "*" while it is not known, which is good enough for a policy.
+// It asks AWS nothing.
+func (c *Conn) ARN(service, resource string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	account := c.expect
+	if c.caller != nil {
+		account = cmp.Or(account, aws.ToString(c.caller.Account))
+	}
+	return strings.Join([]string{"arn", partition(c.Region()), service, c.Region(), cmp.Or(account, "*"), resource}, ":")
+}
+
+// partition is that of a region. Source:
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+func partition(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
+// Target names a thing as plans do: "aws:prod/ecs/shop/web".
+func (c *Conn) Target(kind, name string) string {
+	return "aws:" + c.Env.Name + "/" + kind + "/" + name
+}
