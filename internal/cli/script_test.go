@@ -121,6 +121,13 @@ func TestScript(t *testing.T) {
 			"grab":       cmdGrab,
 			"newerstate": cmdNewerState,
 			"sqlite":     cmdSQLite,
+
+			"alertmanager": cmdAlertmanager,
+			"silence":      cmdSilence,
+			"silences":     cmdSilences,
+			"alert":        cmdAlert,
+			"stop":         cmdStop,
+			"later":        cmdLater,
 		},
 	})
 }
@@ -132,7 +139,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
-	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}}
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{}}
 	return os.Mkdir(home, 0o700)
 }
 

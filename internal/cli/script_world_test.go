@@ -28,6 +28,7 @@ type scriptWorld struct {
 	apps      map[string]*app
 	processes map[string]*process
 	fronts    map[string]*front
+	stops     map[string]func() error // of monitoring systems
 }
 
 // An app is a small web application.

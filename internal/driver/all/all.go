@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/alertmanager"
 	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/flux"
@@ -23,5 +24,6 @@ func Registry() *driver.Registry {
 		flux.Driver(),
 		httpcheck.Driver(),
 		appstatus.Driver(),
+		alertmanager.Driver(),
 	)
 }
