@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,4 +110,28 @@ func cmdLater(ts *testscript.TestScript, neg bool, args []string) {
 	d, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	ts.Setenv(nowVariable, time.Now().Add(d).Format(time.RFC3339))
+}
+
+// cmdVendor starts a server of our own that plays a vendor's API, sets NAME_URL,
+// and gives noren the key to it.
+func cmdVendor(ts *testscript.TestScript, neg bool, args []string) {
+	fakes := map[string]func() *testmonitors.Fake{"DATADOG": testmonitors.Datadog, "PAGERDUTY": testmonitors.PagerDuty,
+		"MACKEREL": testmonitors.Mackerel, "NEWRELIC": testmonitors.NewRelic}
+	usage(ts, neg, len(args) == 1 && fakes[args[0]] != nil, "vendor DATADOG|PAGERDUTY|MACKEREL|NEWRELIC")
+	f := fakes[args[0]]()
+	s := httptest.NewServer(f)
+	ts.Defer(s.Close)
+	world(ts).vendors[args[0]] = f
+	ts.Setenv(args[0]+"_URL", s.URL)
+	for _, name := range []string{"DD_API_KEY", "DD_APP_KEY", "PAGERDUTY_TOKEN", "MACKEREL_APIKEY", "NEW_RELIC_API_KEY"} {
+		ts.Setenv(name, testmonitors.Key)
+	}
+}
+
+// cmdThrottle lets a vendor refuse the next requests as too many.
+func cmdThrottle(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2 && world(ts).vendors[args[0]] != nil, "throttle VENDOR n")
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	world(ts).vendors[args[0]].Throttle(n)
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
 // What scripts may tell the noren they run.
@@ -128,6 +129,8 @@ func TestScript(t *testing.T) {
 			"alert":        cmdAlert,
 			"stop":         cmdStop,
 			"later":        cmdLater,
+			"vendor":       cmdVendor,
+			"throttle":     cmdThrottle,
 		},
 	})
 }
@@ -139,7 +142,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
-	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{}}
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{}, vendors: map[string]*testmonitors.Fake{}}
 	return os.Mkdir(home, 0o700)
 }
 
