@@ -153,8 +153,10 @@ func (a *app) show(ctx context.Context, c *control.Control, id string, h *hold) 
 	var r *run.Run
 	var err error
 	if a.interactive() && a.roomy() {
-		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
+		rings, stop := a.ringLines(ctx, c, id)
+		r, err = live.Run(ctx, live.Terminal{Rings: rings, In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
 			Line: a.view.Event, Waits: a.waits}, id, c)
+		stop()
 	} else {
 		r, err = a.followLines(ctx, c, id, h)
 	}
@@ -188,6 +190,8 @@ func (a *app) followLines(ctx context.Context, c *control.Control, id string, h 
 			}
 		}
 	}()
+	stop := a.sayRings(ctx, c, id)
+	defer stop()
 	r, err := c.Follow(ctx, id, a.view.Event)
 	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, context.Canceled) {
 		return r, cause

@@ -33,9 +33,9 @@ func cmdAlertmanager(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0]+"_URL", a.URL)
 }
 
-// cmdStop ends a monitoring system: nobody answers there any more.
-func cmdStop(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 1 && world(ts).stops[args[0]] != nil, "stop NAME")
+// cmdDown ends a monitoring system: nobody answers there any more.
+func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1 && world(ts).stops[args[0]] != nil, "down NAME")
 	ts.Check(world(ts).stops[args[0]]())
 }
 

@@ -127,7 +127,7 @@ func TestScript(t *testing.T) {
 			"silence":      cmdSilence,
 			"silences":     cmdSilences,
 			"alert":        cmdAlert,
-			"stop":         cmdStop,
+			"down":         cmdDown,
 			"later":        cmdLater,
 			"vendor":       cmdVendor,
 			"throttle":     cmdThrottle,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -29,6 +30,9 @@ const (
 	// mutePatience is how long to try to reach what mutes: a vendor that refuses
 	// requests for a minute is common, one that is down is waited for by nobody.
 	mutePatience = 2 * time.Minute
+	// prolongPatience bounds how long a keeper reads before it prolongs: nothing
+	// else is minded meanwhile.
+	prolongPatience = 10 * time.Second
 )
 
 // muteEnd is when the mutes of a closing end by themselves: to the whole minute,
@@ -80,17 +84,15 @@ func (x *planner) mutes(ctx context.Context, services []catalog.Service) error {
 
 // unmutable places what is wrong with a monitor, and says how to close without it.
 func unmutable(m catalog.Monitor, err error) error {
-	return m.Options.Fault("", withTry(err, "--leave-monitors     # closes and lets monitors ring"))
-}
-
-// withTry is a fault with one more thing to try.
-func withTry(err error, try string) error {
 	var f *fault.Fault
 	if !errors.As(err, &f) {
-		return err
+		return m.Options.Fault("", err)
 	}
 	more := *f
-	more.Try = append(slices.Clone(f.Try), try)
+	more.Try = append(slices.Clone(f.Try), "--leave-monitors     # closes, and lets monitors ring")
+	if f.At == nil && f.Code != fault.Unavailable {
+		more.At = &m.At
+	}
 	return &more
 }
 
@@ -238,7 +240,7 @@ func (c *Control) PlanProlong(ctx context.Context, services []ClosedService) (*p
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := c.patiently(ctx)
+	ctx, cancel := context.WithTimeout(ctx, prolongPatience)
 	defer cancel()
 	mark := plan.ShownMark(due[0].Service, extensions)
 	if mark == "" {
@@ -256,6 +258,14 @@ func (c *Control) PlanProlong(ctx context.Context, services []ClosedService) (*p
 			return nil, err
 		}
 		muted = append(muted, steps...)
+	}
+	// A run holds the services while it lasts, and a person may want to open just
+	// then: none begins that would wait for a system which does not answer.
+	if len(p.Notes) > 0 {
+		return nil, &fault.Fault{Code: fault.Unavailable, Summary: "monitors cannot be kept quiet for longer", Detail: p.Notes[0].Text + " " + strings.Join(p.Notes[0].Targets, ", ")}
+	}
+	for i := range muted {
+		muted[i].Patience = 0
 	}
 	if p.Stages = nonEmpty(plan.Stage{Name: plan.StageMute, Steps: muted}); len(p.Stages) == 0 {
 		return nil, nil

@@ -60,10 +60,13 @@ func (k *Keeper) prolong(ctx context.Context, services []control.ClosedService, 
 		return nil
 	}
 	p, err := k.Control.PlanProlong(ctx, services)
-	if err != nil || p == nil {
-		return err
+	if p == nil && err == nil {
+		return nil
 	}
 	k.prolonged[key] = now
+	if err != nil {
+		return fmt.Errorf("%s: %w", services[0].Service, err)
+	}
 	r, err := k.Control.Start(ctx, p)
 	if err != nil {
 		return err // somebody was quicker, perhaps: the next look tells
