@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that tests use, where they are not there yet: a
-# browser that looks at pages, fonts for Japanese, and Node for the client of the
-# status document in TypeScript.
+# browser that looks at pages, fonts for Japanese, Node for the client of the status
+# document in TypeScript, and an Alertmanager.
 set -euo pipefail
 
 missing=()
@@ -9,6 +9,7 @@ command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing
 if ! command -v fc-list >/dev/null || [[ -z $(fc-list ':lang=ja' | head -n 1) ]]; then missing+=(fontconfig fonts-noto-cjk); fi
 command -v curl >/dev/null || missing+=(curl)
 command -v node >/dev/null || missing+=(nodejs)
+command -v prometheus-alertmanager >/dev/null || command -v alertmanager >/dev/null || missing+=(prometheus-alertmanager)
 if ((${#missing[@]} == 0)); then exit 0; fi
 
 if ! command -v apt-get >/dev/null; then
@@ -17,6 +18,6 @@ if ! command -v apt-get >/dev/null; then
 fi
 sudo=
 if ((EUID != 0)); then sudo=sudo; fi
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # install servers, and start none
 $sudo apt-get update -qq
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"

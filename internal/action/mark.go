@@ -77,18 +77,34 @@ const (
 
 // Text is the mark as it is written where only text fits.
 func (m Mark) Text() (string, error) {
+	plain, err := m.plain()
+	if err != nil || len(plain) > compressAbove {
+		return pack(plain, err)
+	}
+	return strings.TrimSpace(string(plain)), nil
+}
+
+// Packed is the shorter form of Text, for where people would stumble over JSON or
+// there is little room.
+func (m Mark) Packed() (string, error) { return pack(m.plain()) }
+
+func (m Mark) plain() ([]byte, error) {
 	var plain bytes.Buffer
 	enc := json.NewEncoder(&plain)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(m); err != nil {
-		return "", fmt.Errorf("mark: %w", err)
+		return nil, fmt.Errorf("mark: %w", err)
 	}
-	if plain.Len() <= compressAbove {
-		return strings.TrimSpace(plain.String()), nil
+	return plain.Bytes(), nil
+}
+
+func pack(plain []byte, err error) (string, error) {
+	if err != nil {
+		return "", err
 	}
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
-	_, err := w.Write(plain.Bytes())
+	_, err = w.Write(plain)
 	if err := errors.Join(err, w.Close()); err != nil {
 		return "", fmt.Errorf("mark: %w", err)
 	}

@@ -16,8 +16,8 @@ import (
 // that it reads.
 const Version = 1
 
-// Known is what the file may name besides its own: the kinds of entrance and of
-// workload, and the drivers that this noren has. A name that is not listed is an
+// Known is what the file may name besides its own: the kinds of entrance, of
+// workload and of monitor, and the drivers that this noren has. A name that is not listed is an
 // error.
 type Known struct {
 	EntranceKinds []string
@@ -25,6 +25,7 @@ type Known struct {
 	// each, told apart by the options.
 	SharedKinds   []string
 	WorkloadKinds []string
+	MonitorKinds  []string
 	Drivers       []string
 }
 
@@ -116,6 +117,8 @@ type Service struct {
 	Entrances []Entrance
 	// Workloads rest while the service is closed.
 	Workloads []Workload
+	// Monitors are kept quiet while the service is closed.
+	Monitors []Monitor
 	// Health are the URLs that answer 200 when the service is well.
 	Health []string
 	// KeepOpen are path patterns that stay open in every mode.
@@ -159,6 +162,20 @@ type Workload struct {
 	Name string // "shop/worker"
 	// Cluster is one of the environment's, "" where it has none.
 	Cluster string
+	// Options are the keys other than these: its driver decodes them.
+	Options Section
+	At      fault.Position
+}
+
+// A Monitor calls people when the service does not work, and is kept quiet while
+// it is closed.
+type Monitor struct {
+	Kind string // "alertmanager/silence"
+	Name string // "checkout-errors"
+	// Cluster is one of the environment's, "" where it has none.
+	Cluster string
+	// OnRing says who does what when it rings, "" if the file does not.
+	OnRing string
 	// Options are the keys other than these: its driver decodes them.
 	Options Section
 	At      fault.Position
@@ -262,6 +279,7 @@ type differs struct {
 	at        spot
 	entrances []Entrance
 	workloads []Workload
+	monitors  []Monitor
 	health    []string
 	keepOpen  []string
 	mode      edge.Mode
@@ -282,6 +300,9 @@ func (s *service) in(env string) Service {
 		if o.workloads != nil {
 			d.workloads = o.workloads
 		}
+		if o.monitors != nil {
+			d.monitors = o.monitors
+		}
 		if o.health != nil {
 			d.health = o.health
 		}
@@ -293,7 +314,7 @@ func (s *service) in(env string) Service {
 		}
 	}
 	out.Entrances, out.Health, out.KeepOpen = d.entrances, d.health, d.keepOpen
-	out.Mode, out.Paths, out.Workloads = d.mode, d.paths, d.workloads
+	out.Mode, out.Paths, out.Workloads, out.Monitors = d.mode, d.paths, d.workloads, d.monitors
 	if out.Mode == "" {
 		out.Mode = edge.Closed
 	}

@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write what is got into the golden files")
 
 func known() Known {
-	return Known{EntranceKinds: []string{"kube/ingress", "gate/door"}, WorkloadKinds: []string{"kube/deployment", "kube/cronjob"}, Drivers: []string{"kube", "argocd", "gate", "http"}}
+	return Known{EntranceKinds: []string{"kube/ingress", "gate/door"}, WorkloadKinds: []string{"kube/deployment", "kube/cronjob"}, MonitorKinds: []string{"alertmanager/silence"}, Drivers: []string{"kube", "argocd", "gate", "http"}}
 }
 
 // render writes faults as a terminal would, plainly.

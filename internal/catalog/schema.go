@@ -62,6 +62,7 @@ type teamSchema struct {
 type differsSchema struct {
 	Entrances []any    `json:"entrances,omitempty" jsonschema:"minItems=1" jsonschema_description:"Where requests come in and can be turned away."`
 	Workloads []any    `json:"workloads,omitempty" jsonschema_description:"What works behind the entrances and rests while they are closed."`
+	Monitors  []any    `json:"monitors,omitempty" jsonschema_description:"What calls people when the service does not work, and is kept quiet while it is closed."`
 	Health    []string `json:"health,omitempty" jsonschema:"example=https://shop.example.com/healthz" jsonschema_description:"URLs that answer 200 when the service is well. Opening ends when all do."`
 	KeepOpen  []string `json:"keep_open,omitempty" jsonschema:"example=/.well-known/acme-challenge/*" jsonschema_description:"Path patterns that stay open while the service is closed."`
 	Mode      string   `json:"mode,omitempty" jsonschema:"enum=closed,enum=read-only,enum=paths" jsonschema_description:"How much is closed unless the operator says otherwise: everything (closed), requests that write (read-only), or the paths named (paths)."`
@@ -79,10 +80,10 @@ type serviceSchema struct {
 
 // Schema makes the JSON Schema (draft 2020-12) of the file, for editors.
 // sections holds a pointer to each driver's configuration by the driver's
-// name, entrances and workloads one to the options of each of their kinds.
+// name, entrances, workloads and monitors one to the options of each of their kinds.
 // Descriptions come from their jsonschema_description tags. A nil pointer, as
 // interface or typed, is a section of any keys.
-func Schema(sections, entrances, workloads map[string]any) ([]byte, error) {
+func Schema(sections, entrances, workloads, monitors map[string]any) ([]byte, error) {
 	reflector := &jsonschema.Reflector{DoNotReference: true, Anonymous: true, RequiredFromJSONSchemaTags: true}
 	root := reflector.Reflect(&fileSchema{})
 	root.Title = FileName
@@ -108,6 +109,7 @@ func Schema(sections, entrances, workloads map[string]any) ([]byte, error) {
 	}
 	for key, items := range map[string]*jsonschema.Schema{
 		"entrances": partSchema(reflector, "entrance", entrances), "workloads": partSchema(reflector, "workload", workloads),
+		"monitors": monitorSchema(reflector, monitors),
 	} {
 		for _, path := range [][]string{{"services", "", key}, {"services", "", "environments", "", key}} {
 			s, err := within(root, path...)
@@ -147,6 +149,22 @@ func partSchema(r *jsonschema.Reflector, what string, optionsByKind map[string]a
 		return kinds[0]
 	}
 	return &jsonschema.Schema{AnyOf: kinds}
+}
+
+// monitorSchema is partSchema for monitors, of which each says what is done when
+// it rings.
+func monitorSchema(r *jsonschema.Reflector, optionsByKind map[string]any) *jsonschema.Schema {
+	all := partSchema(r, "monitor", optionsByKind)
+	kinds := all.AnyOf
+	if kinds == nil {
+		kinds = []*jsonschema.Schema{all}
+	}
+	for _, s := range kinds {
+		if s.Properties != nil {
+			s.Properties.Set("on_ring", &jsonschema.Schema{Type: "string", Description: "Who does what when it rings. noren check asks where it is missing."})
+		}
+	}
+	return all
 }
 
 func reflected(r *jsonschema.Reflector, pointer any) *jsonschema.Schema {

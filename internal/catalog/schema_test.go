@@ -29,6 +29,10 @@ type workloadOptions struct {
 	Replicas int `json:"replicas,omitempty"`
 }
 
+type silenceOptions struct {
+	Matchers []string `json:"matchers" jsonschema:"required"`
+}
+
 func schemaBytes(t *testing.T) []byte {
 	t.Helper()
 	raw, err := Schema(
@@ -36,7 +40,8 @@ func schemaBytes(t *testing.T) []byte {
 			Resolve map[string]string `json:"resolve"`
 		})(nil)},
 		map[string]any{"kube/ingress": &ingressOptions{}, "gate/door": &struct{}{}},
-		map[string]any{"kube/deployment": &workloadOptions{}, "kube/cronjob": &struct{}{}})
+		map[string]any{"kube/deployment": &workloadOptions{}, "kube/cronjob": &struct{}{}},
+		map[string]any{"alertmanager/silence": &silenceOptions{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +105,8 @@ func TestSchemaRefuses(t *testing.T) {
 		head + "services: {shop: {entrances: [{kind: kube/ingress, name: a, strategy: hope}]}}\n",
 		head + "services: {shop: {environments: {prod: {entrances: [{kind: gate/door, name: a, x: y}]}}}}\n",
 		head + "services: {shop: {kind: apis}}\n",
+		head + "services: {shop: {monitors: [{kind: alertmanager/silence, name: a}]}}\n",
+		head + "services: {shop: {monitors: [{kind: alertmanager/silence, name: a, matchers: [b=c], onring: me}]}}\n",
 	} {
 		if conform(t, s, []byte(text)) == nil {
 			t.Errorf("accepted:\n%s", text)

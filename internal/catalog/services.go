@@ -58,6 +58,7 @@ func (f *fileReader) differing(d *differs, s *service) []field {
 	return []field{
 		{"entrances", func(n *node) { d.entrances = f.entrances(n) }},
 		{"workloads", func(n *node) { d.workloads = f.workloads(n) }},
+		{"monitors", func(n *node) { d.monitors = f.monitors(n) }},
 		{"health", func(n *node) {
 			d.health = f.texts(n, "health", "a health check", func(at spot, u string) bool {
 				if _, twice := s.healthAt[u]; !twice {
@@ -137,13 +138,33 @@ func (f *fileReader) workloads(n *node) []Workload {
 	return all
 }
 
-// part reads what has a kind and a name, and options that its driver decodes.
-func (f *fileReader) part(item *node, what, kind string, kinds []string) (Entrance, bool) {
+// monitors reads the list of them. The result is not nil: an environment may say
+// that there are none.
+func (f *fileReader) monitors(n *node) []Monitor {
+	all := []Monitor{}
+	if !f.is(n, list, "monitors") {
+		return all
+	}
+	for _, item := range n.items {
+		m := Monitor{}
+		onRing := field{"on_ring", func(n *node) { m.OnRing, _ = f.text(n, "what is done when it rings") }}
+		if p, ok := f.part(item, "a monitor", "kind of monitor", f.known.MonitorKinds, onRing); ok {
+			m.Kind, m.Name, m.Cluster, m.Options, m.At = p.Kind, p.Name, p.Cluster, p.Options, p.At
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// part reads what has a kind and a name, further fields of its own, and options
+// that its driver decodes.
+func (f *fileReader) part(item *node, what, kind string, kinds []string, own ...field) (Entrance, bool) {
 	e := Entrance{At: f.position(item.spot)}
 	rest := &node{spot: item.spot, shape: mapping}
 	var options []field
 	for _, x := range item.entries {
-		if x.key != "kind" && x.key != "name" && x.key != "cluster" {
+		mine := slices.ContainsFunc(own, func(o field) bool { return o.key == x.key })
+		if x.key != "kind" && x.key != "name" && x.key != "cluster" && !mine {
 			options = append(options, field{x.key, func(*node) { rest.entries = append(rest.entries, x) }})
 		}
 	}
@@ -155,7 +176,7 @@ func (f *fileReader) part(item *node, what, kind string, kinds []string) (Entran
 		}},
 		{"name", func(n *node) { e.Name, _ = f.text(n, "the name") }},
 		{"cluster", func(n *node) { e.Cluster, _ = f.text(n, "the cluster") }},
-	}, options...)...)
+	}, slices.Concat(own, options)...)...)
 	e.Options = newSection(f.source, rest)
 	return e, e.Kind != "" && e.Name != ""
 }
@@ -206,7 +227,7 @@ func (f *fileReader) across() {
 }
 
 // doors checks that each service has something to close wherever it is, and that
-// no entrance and no workload is listed twice.
+// no entrance, workload or monitor is listed twice.
 func (f *fileReader) doors() {
 	lacking := map[*service]bool{}
 	for _, env := range f.c.Environments {
@@ -230,6 +251,11 @@ func (f *fileReader) doors() {
 			for _, w := range here.Workloads {
 				f.inCluster(env, "workload", Entrance(w))
 				f.once(first, "workload", "A workload", Entrance(w), "")
+			}
+			for _, m := range here.Monitors {
+				e := Entrance{Kind: m.Kind, Name: m.Name, Cluster: m.Cluster, At: m.At}
+				f.inCluster(env, "monitor", e)
+				f.once(first, "monitor", "A monitor", e, "")
 			}
 		}
 	}

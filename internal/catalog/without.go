@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Without returns the catalog without the entrances and workloads whose kinds
+// Without returns the catalog without the entrances, workloads and monitors whose kinds
 // drop says yes to.
 func (c *Catalog) Without(drop func(kind string) bool) *Catalog {
 	out := *c
@@ -32,6 +32,9 @@ func (d differs) without(drop func(kind string) bool) differs {
 	}
 	if d.workloads != nil {
 		d.workloads = slices.DeleteFunc(slices.Clone(d.workloads), func(w Workload) bool { return drop(w.Kind) })
+	}
+	if d.monitors != nil {
+		d.monitors = slices.DeleteFunc(slices.Clone(d.monitors), func(m Monitor) bool { return drop(m.Kind) })
 	}
 	return d
 }

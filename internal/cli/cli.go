@@ -190,7 +190,8 @@ func (a *app) catalog() (*catalog.Catalog, error) {
 }
 
 func (a *app) known() catalog.Known {
-	k := catalog.Known{EntranceKinds: a.Registry.EntranceKinds(), SharedKinds: a.Registry.SharedEntranceKinds(), WorkloadKinds: a.Registry.WorkloadKinds()}
+	k := catalog.Known{EntranceKinds: a.Registry.EntranceKinds(), SharedKinds: a.Registry.SharedEntranceKinds(), WorkloadKinds: a.Registry.WorkloadKinds(),
+		MonitorKinds: a.Registry.MonitorKinds()}
 	for _, d := range a.Registry.Drivers() {
 		k.Drivers = append(k.Drivers, d.Name)
 	}

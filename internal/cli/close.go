@@ -27,6 +27,7 @@ type closeFlags struct {
 	allow     []string
 	pass      bool
 	leave     bool
+	loud      bool
 	onFailure string
 	autoOpen  bool
 	unproved  bool
@@ -45,6 +46,7 @@ func (f *closeFlags) add(c *cobra.Command) {
 	flags.StringArrayVar(&f.allow, "allow", nil, "let this address or network pass as staff (repeatable)")
 	flags.BoolVar(&f.pass, "pass", false, "make a pass (header or cookie) for staff")
 	flags.BoolVar(&f.leave, "leave-workloads", false, "close the doors alone; let workloads go on working")
+	flags.BoolVar(&f.loud, "leave-monitors", false, "let monitors ring; mute none")
 	flags.StringVar(&f.onFailure, "on-failure", "", "undo or ask (default: ask on a terminal, else undo)")
 	flags.BoolVar(&f.unproved, "unproved", false, "close also where noren cannot see the page, as behind a login; the end says where")
 }
@@ -58,7 +60,7 @@ func (f *closeFlags) addAutoOpen(c *cobra.Command) {
 // anything is read.
 func (f *closeFlags) request(a *app, cat *catalog.Catalog, services []string) (control.CloseRequest, error) {
 	req := control.CloseRequest{Environment: f.env, Services: services, Reason: f.reason, Pass: f.pass, Paths: f.paths,
-		LeaveWorkloads: f.leave, AutoOpen: f.autoOpen, Unproved: f.unproved}
+		LeaveWorkloads: f.leave, LeaveMonitors: f.loud, AutoOpen: f.autoOpen, Unproved: f.unproved}
 	var err error
 	for name, value := range map[string]string{"for": f.forFlag, "until": f.until} {
 		if f.flags.Changed(name) && strings.TrimSpace(value) == "" {

@@ -63,6 +63,7 @@ func (a *app) reference(root *cobra.Command) (map[string]string, error) {
 		"exit-codes.md":          generated + exitCodes(),
 		"entrances.md":           generated,
 		"workloads.md":           generated,
+		"monitors.md":            generated,
 		"actions.md":             generated,
 		"noren.yaml.md":          generated,
 		"noren.schema.json":      string(schema),
@@ -78,6 +79,7 @@ func (a *app) reference(root *cobra.Command) (map[string]string, error) {
 		{"actions.md", a.actionsPage},
 		{"entrances.md", a.entrancesPage},
 		{"workloads.md", a.workloadsPage},
+		{"monitors.md", a.monitorsPage},
 		{"noren.yaml.md", func() (string, error) { return catalogPage(schema) }},
 	}
 	for _, p := range pages {
@@ -109,6 +111,7 @@ func indexPage() string {
 - [The status document](app-status.schema.json) that apps read: its JSON Schema
 - [Kinds of entrance](entrances.md)
 - [Kinds of workload](workloads.md)
+- [Kinds of monitor](monitors.md)
 - [Actions](actions.md)
 - [Exit codes](exit-codes.md)
 `

@@ -64,6 +64,21 @@ func (a *app) workloadsPage() (string, error) {
 	return b.String(), nil
 }
 
+// monitorsPage describes every kind of monitor, and its options.
+func (a *app) monitorsPage() (string, error) {
+	var b strings.Builder
+	b.WriteString("# Kinds of monitor\n\nA monitor calls people when a service does not work, and is kept quiet while it is\nclosed. In noren.yaml it has a `kind`, a `name`, the options of its kind, and\n`on_ring`: who does what when it rings.\n")
+	for _, d := range a.Registry.Drivers() {
+		for _, m := range d.Monitors {
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n", m.Name, sentence(m.Summary))
+			if err := fieldTable(&b, "option", reflected(m.NewOptions())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return b.String(), nil
+}
+
 func fieldTable(b *strings.Builder, what string, s *jsonschema.Schema) error {
 	all, err := schemaFields(s)
 	if err != nil || len(all) == 0 {

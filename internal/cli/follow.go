@@ -153,8 +153,10 @@ func (a *app) show(ctx context.Context, c *control.Control, id string, h *hold) 
 	var r *run.Run
 	var err error
 	if a.interactive() && a.roomy() {
-		r, err = live.Run(ctx, live.Terminal{In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
+		rings, stop := a.ringLines(ctx, c, id)
+		r, err = live.Run(ctx, live.Terminal{Rings: rings, In: a.Stdin, Out: a.Stdout, Now: a.Now, Interrupts: h.interrupts, Hangups: h.hangups,
 			Line: a.view.Event, Waits: a.waits}, id, c)
+		stop()
 	} else {
 		r, err = a.followLines(ctx, c, id, h)
 	}
@@ -188,6 +190,8 @@ func (a *app) followLines(ctx context.Context, c *control.Control, id string, h 
 			}
 		}
 	}()
+	stop := a.sayRings(ctx, c, id)
+	defer stop()
 	r, err := c.Follow(ctx, id, a.view.Event)
 	if cause := context.Cause(ctx); err != nil && cause != nil && errors.Is(err, context.Canceled) {
 		return r, cause
@@ -218,10 +222,29 @@ func untold(r *run.Run) error {
 		Left:   "what apps read says what was true before this run", Try: []string{"noren appstatus publish --env " + env + "     # once the reason is gone"}}
 }
 
+// unquiet is which monitors a run that is done could not let ring again, or could
+// not keep quiet, as an error.
+func unquiet(r *run.Run) error {
+	env := r.Plan.Environment.Name
+	var errs []error
+	if lines := r.StillMuted(); len(lines) > 0 {
+		errs = append(errs, &fault.Fault{Code: fault.Stranded, Summary: "monitors are still muted", Err: errUntold,
+			Detail: fmt.Sprintf("Run %s has opened, but alarms about it would call nobody until their mutes end by themselves (at %s).\n%s",
+				r.ID, r.Plan.MutedUntil.Local().Format("2006-01-02 15:04 MST"), strings.Join(lines, "\n")),
+			Left: "the mutes named above", Try: []string{"noren leftovers --env " + env, "noren recover --env " + env + "     # once the reason is gone"}})
+	}
+	if lines := r.NotMuted(); len(lines) > 0 {
+		errs = append(errs, &fault.Fault{Code: fault.Stranded, Summary: "monitors could not be kept quiet for longer", Err: errUntold,
+			Detail: fmt.Sprintf("Run %s has moved the end, but alarms may call people before it, though nothing is wrong.\n%s", r.ID, strings.Join(lines, "\n")),
+			Left:   "the mutes end when they ended before", Try: []string{"noren keep     # a keeper tries again before they end"}})
+	}
+	return errors.Join(errs...)
+}
+
 // outcome is a run's end as an error.
 func outcome(r *run.Run) error {
 	if r.Status == run.Done {
-		return untold(r)
+		return errors.Join(untold(r), unquiet(r))
 	}
 	if r.Problem != nil {
 		return r.Problem.Fault()

@@ -34,6 +34,7 @@ func (a *app) statusCommand() *cobra.Command {
 					return err
 				}
 				a.view.Status(closed, unfinished, c.StateDir, a.Now())
+				a.view.Rings(a.rings(cmd.Context(), c, closed))
 				return nil
 			})
 		},
@@ -70,6 +71,8 @@ func (a *app) watchCommand() *cobra.Command {
 				if err != nil || id == "" {
 					return err
 				}
+				stop := a.sayRings(cmd.Context(), c, id)
+				defer stop()
 				r, err := c.Observe(cmd.Context(), id, a.view.Event)
 				if err != nil {
 					return err

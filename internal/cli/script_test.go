@@ -20,6 +20,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
 // What scripts may tell the noren they run.
@@ -121,6 +122,15 @@ func TestScript(t *testing.T) {
 			"grab":       cmdGrab,
 			"newerstate": cmdNewerState,
 			"sqlite":     cmdSQLite,
+
+			"alertmanager": cmdAlertmanager,
+			"silence":      cmdSilence,
+			"silences":     cmdSilences,
+			"alert":        cmdAlert,
+			"down":         cmdDown,
+			"later":        cmdLater,
+			"vendor":       cmdVendor,
+			"throttle":     cmdThrottle,
 		},
 	})
 }
@@ -132,7 +142,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
-	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}}
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{}, vendors: map[string]*testmonitors.Fake{}}
 	return os.Mkdir(home, 0o700)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
 // scriptWorld is what stands around one script: applications, and processes
@@ -28,6 +29,8 @@ type scriptWorld struct {
 	apps      map[string]*app
 	processes map[string]*process
 	fronts    map[string]*front
+	stops     map[string]func() error // of monitoring systems
+	vendors   map[string]*testmonitors.Fake
 }
 
 // An app is a small web application.

@@ -254,6 +254,8 @@ func (b *builder) verb(stage plan.StageName, name string) string {
 		return pause.Title
 	case stage == plan.StageTell:
 		return "Tell that it is closed:"
+	case stage == plan.StageMute:
+		return "Keep quiet"
 	case stage == plan.StageClose:
 		return "Close"
 	case stage == plan.StageRest:

@@ -168,6 +168,17 @@ func (c *Control) checkService(env string, s catalog.Service) ServiceCheck {
 	if len(s.Workloads) > 0 {
 		out.Facts = append(out.Facts, counted(len(s.Workloads), "workload"))
 	}
+	for _, m := range s.Monitors {
+		if err := c.Registry.CheckMonitor(m.Kind, m.Options.JSON); err != nil {
+			out.Problems = append(out.Problems, m.Options.Fault("", err, driver.Keys(c.Registry.MonitorKind(m.Kind).NewOptions())...))
+		}
+		if m.OnRing == "" {
+			out.Notes = append(out.Notes, fmt.Sprintf("monitor %s (%s): who does what when it rings? Say so with on_ring at %s.", m.Name, m.Kind, m.At))
+		}
+	}
+	if len(s.Monitors) > 0 {
+		out.Facts = append(out.Facts, counted(len(s.Monitors), "monitor"))
+	}
 	p, limit, err := PreviewPage(c.Catalog, c.Registry, env, s, page.Content{Until: c.Now()}) // with an end: as large as it gets
 	if err != nil {
 		out.Problems = append(out.Problems, err)

@@ -57,7 +57,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 		return
 	}
 	x.session = l.session
-	if err := joined([]error{x.survey(ctx, []catalog.Service{s}), x.rests(ctx, []catalog.Service{s})}); err != nil {
+	if err := joined([]error{x.survey(ctx, []catalog.Service{s}), x.rests(ctx, []catalog.Service{s}), x.mutes(ctx, []catalog.Service{s})}); err != nil {
 		l.needs[i] = l.entranceNeeds(ctx, s)
 		l.problem(i, out, err)
 		return
@@ -122,6 +122,11 @@ func (l *liveCheck) required(ctx context.Context, x *planner) []action.Permissio
 	for _, call := range x.told {
 		ask("", call)
 	}
+	for _, m := range x.bells {
+		for _, call := range m.quiet.Calls {
+			ask(m.monitor.Cluster, call)
+		}
+	}
 	for _, w := range x.works {
 		for _, call := range w.resting.Calls {
 			ask(w.workload.Cluster, call)
@@ -168,6 +173,12 @@ func (l *liveCheck) entranceNeeds(ctx context.Context, s catalog.Service) []acti
 		opened, err := l.session.At(w.Cluster).Workload(ctx, w.Kind, w.Name, w.Options.JSON)
 		if r, ok := opened.(action.Requirer); ok && err == nil {
 			need = append(need, inCluster(w.Cluster, r.Requires())...)
+		}
+	}
+	for _, m := range s.Monitors {
+		opened, err := l.session.At(m.Cluster).Monitor(ctx, m.Kind, m.Name, m.Options.JSON)
+		if r, ok := opened.(action.Requirer); ok && err == nil {
+			need = append(need, inCluster(m.Cluster, r.Requires())...)
 		}
 	}
 	return need

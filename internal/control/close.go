@@ -56,7 +56,9 @@ type CloseRequest struct {
 	OnFailure   plan.OnFailure
 	// LeaveWorkloads lets the workloads of the services go on working.
 	LeaveWorkloads bool
-	AutoOpen       bool // let a keeper open at the end
+	// LeaveMonitors lets the monitors of the services ring.
+	LeaveMonitors bool
+	AutoOpen      bool // let a keeper open at the end
 	// Unproved closes also where no probe can see the page, on a person's word.
 	Unproved bool
 }
@@ -105,7 +107,7 @@ func (c *Control) PlanClose(ctx context.Context, req CloseRequest) (*Closing, er
 
 // planned surveys, proposes and compiles.
 func (x *planner) planned(ctx context.Context, services []catalog.Service) (*Closing, error) {
-	if err := joined([]error{x.survey(ctx, services), x.rests(ctx, services)}); err != nil {
+	if err := joined([]error{x.survey(ctx, services), x.rests(ctx, services), x.mutes(ctx, services)}); err != nil {
 		return nil, err
 	}
 	if len(x.places)+len(x.works) == 0 {
@@ -145,6 +147,7 @@ type planner struct {
 	pass    string
 	places  []*place
 	works   []*work
+	bells   []*bell
 	steps   int
 	told    []driver.Call         // by which others hear of the closing
 	held    map[string]store.Lock // by target
@@ -318,6 +321,9 @@ func (c *Control) Otherwise(r *run.Run, req CloseRequest) error {
 	if resting := slices.ContainsFunc(r.Plan.Services, func(s plan.Service) bool { return len(s.Workloads) > 0 }); how == "" && req.LeaveWorkloads && resting {
 		how = "brought workloads to rest; asked for is --leave-workloads"
 	}
+	if quiet := slices.ContainsFunc(r.Plan.Services, func(s plan.Service) bool { return len(s.Monitors) > 0 }); how == "" && req.LeaveMonitors && quiet {
+		how = "keeps monitors quiet; asked for is --leave-monitors"
+	}
 	if asked := networks(req.Sources); how == "" && !slices.Equal(r.Plan.Allow, asked) {
 		how = fmt.Sprintf("was made with --allow %v; asked for is %v", r.Plan.Allow, asked)
 	}
@@ -361,6 +367,11 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 			return nil, err
 		}
 	}
+	for _, m := range x.bells {
+		if err := b.mute(ctx, m); err != nil {
+			return nil, err
+		}
+	}
 	if err := b.tell(ctx); err != nil {
 		return nil, err
 	}
@@ -374,7 +385,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Stages = b.stages(plan.StageCheck, plan.StagePause, plan.StageTell, plan.StageClose, plan.StageProve, plan.StageRest)
+	p.Stages = b.stages(plan.StageCheck, plan.StageMute, plan.StagePause, plan.StageTell, plan.StageClose, plan.StageProve, plan.StageRest)
 	if p.Return, err = b.returns(ctx); err != nil {
 		return nil, err
 	}

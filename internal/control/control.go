@@ -243,13 +243,16 @@ type ClosedService struct {
 	Team        string
 	Entrances   []plan.Entrance
 	Workloads   []plan.Workload
-	Run         *run.Run // that holds it
-	Closing     *run.Run // that closed it
-	Since       time.Time
-	Until       time.Time
-	Reason      string
-	Overdue     time.Duration // zero if not late, or if no end was given
-	AutoOpen    bool          // a keeper may open it at the end
+	// Monitors are kept quiet, until MutedUntil at the latest.
+	Monitors   []plan.Monitor
+	MutedUntil time.Time
+	Run        *run.Run // that holds it
+	Closing    *run.Run // that closed it
+	Since      time.Time
+	Until      time.Time
+	Reason     string
+	Overdue    time.Duration // zero if not late, or if no end was given
+	AutoOpen   bool          // a keeper may open it at the end
 	// Extension gave it its end, nil if the closing did. Trouble is an
 	// extension after it that ended neither done nor undone.
 	Extension *run.Extension
@@ -301,6 +304,9 @@ func (c *Control) Status(ctx context.Context) ([]ClosedService, error) {
 		}
 		for i := range mine {
 			mine[i].Keeper = keeper
+			if mine[i].MutedUntil, err = c.mutedUntil(ctx, mine[i]); err != nil {
+				return nil, err
+			}
 		}
 		closed = append(closed, mine...)
 	}
@@ -350,7 +356,7 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 		if len(mine)+len(resting) == 0 {
 			continue
 		}
-		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine, Workloads: resting,
+		cs := ClosedService{Environment: r.Plan.Environment.Name, Service: s.Name, Team: s.Team, Entrances: mine, Workloads: resting, Monitors: s.Monitors,
 			Run: r, Closing: closing, Since: closing.Created, Until: closing.UntilOf(s.Name), Extension: closing.LastExtension(s.Name),
 			AutoOpen: closing.Plan.AutoOpen, Reason: closing.Plan.Reason, Extent: s.Extent(), Missing: s.Missing}
 		if now := c.Now(); !cs.Until.IsZero() && now.After(cs.Until) {

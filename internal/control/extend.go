@@ -133,20 +133,26 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	if x.catalog, err = c.Catalog.Services(p.Environment.Name, names...); err != nil {
 		return nil, err
 	}
-	var renew, prove, told []plan.Step
+	var renew, prove, told, muted []plan.Step
 	for _, s := range services {
 		again, err := x.retell(ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		told = append(told, again...)
+		quiet, err := x.remute(ctx, s.Service, muteEnd(c.Now(), req.Until))
+		if err != nil {
+			return nil, err
+		}
+		muted = append(muted, quiet...)
 		steps, proofs, err := x.service(ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		renew, prove = append(renew, steps...), append(prove, proofs...)
 	}
-	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove}, plan.Stage{Name: plan.StageTell, Steps: told})
+	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove}, plan.Stage{Name: plan.StageTell, Steps: told},
+		plan.Stage{Name: plan.StageMute, Steps: muted})
 	return &Closing{Plan: c.hurried(p), Pages: x.pages}, nil
 }
 
@@ -180,15 +186,7 @@ func (c *Control) extensions(ctx context.Context, closing *run.Run) ([]plan.Exte
 // service renews the page of one service, or nothing where it does not tell
 // when the service opens.
 func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove []plan.Step, err error) {
-	full := s.Closing.Plan.Services[slices.IndexFunc(s.Closing.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
-	full.Entrances, full.Workloads = s.Entrances, s.Workloads
-	x.plan.Services = append(x.plan.Services, full)
-	for _, e := range s.Entrances {
-		x.plan.Locks = append(x.plan.Locks, e.Target)
-	}
-	for _, w := range s.Workloads {
-		x.plan.Locks = append(x.plan.Locks, w.Target)
-	}
+	x.holds(s)
 	if len(s.Entrances) == 0 { // nothing but workloads: there is no page
 		return nil, nil, nil
 	}
@@ -216,6 +214,19 @@ func (x *extender) service(ctx context.Context, s ClosedService) (renew, prove [
 	}
 	prove, err = x.proofs(ctx, s.Service, up)
 	return renew, prove, err
+}
+
+// holds adds a closed service to the plan, with the locks that it takes over.
+func (x *extender) holds(s ClosedService) {
+	full := s.Closing.Plan.Services[slices.IndexFunc(s.Closing.Plan.Services, func(p plan.Service) bool { return p.Name == s.Service })]
+	full.Entrances, full.Workloads = s.Entrances, s.Workloads
+	x.plan.Services = append(x.plan.Services, full)
+	for _, e := range s.Entrances {
+		x.plan.Locks = append(x.plan.Locks, e.Target)
+	}
+	for _, w := range s.Workloads {
+		x.plan.Locks = append(x.plan.Locks, w.Target)
+	}
 }
 
 // closes are the changes of the closing that put up the service's page.

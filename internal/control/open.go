@@ -129,6 +129,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: len(receipts)})
 	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}, strayed: map[string]bool{}}
 	for _, s := range services {
+		p.MutedUntil = s.MutedUntil
 		o.service(s, req)
 		o.left[s.Service] = slices.Contains(req.Behind, s.Service)
 	}
@@ -157,9 +158,11 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		return nil, err
 	}
 	back.Tell = settleTold(ctx, o, ofServices(back.Tell, services))
+	back.Unmute = settleMuted(ctx, o, ofServices(back.Unmute, services))
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageStart, Steps: back.Start}, plan.Stage{Name: plan.StageReady, Steps: o.ready},
 		plan.Stage{Name: plan.StageOpen, Steps: back.Open}, plan.Stage{Name: plan.StageResume, Steps: back.Resume}, plan.Stage{Name: plan.StageSettle, Steps: after},
-		plan.Stage{Name: plan.StageProve, Steps: o.proofs()}, plan.Stage{Name: plan.StageTell, Steps: back.Tell})
+		plan.Stage{Name: plan.StageProve, Steps: o.proofs()}, plan.Stage{Name: plan.StageTell, Steps: back.Tell},
+		plan.Stage{Name: plan.StageUnmute, Steps: back.Unmute})
 	if p.Return, err = o.returns(closing, extensions); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 
 // Schema makes the JSON Schema of the catalog as this noren's drivers know it.
 func Schema(reg *driver.Registry) ([]byte, error) {
-	sections, entrances, workloads := map[string]any{}, map[string]any{}, map[string]any{}
+	sections, entrances, workloads, monitors := map[string]any{}, map[string]any{}, map[string]any{}, map[string]any{}
 	for _, d := range reg.Drivers() {
 		sections[d.Name] = d.NewConfig()
 		for _, e := range d.Entrances {
@@ -16,6 +16,9 @@ func Schema(reg *driver.Registry) ([]byte, error) {
 		for _, w := range d.Workloads {
 			workloads[w.Name] = w.NewOptions()
 		}
+		for _, m := range d.Monitors {
+			monitors[m.Name] = m.NewOptions()
+		}
 	}
-	return catalog.Schema(sections, entrances, workloads)
+	return catalog.Schema(sections, entrances, workloads, monitors)
 }

@@ -36,6 +36,7 @@ type Instance struct {
 	Marker    action.Marker
 	Requirer  action.Requirer
 	Renewer   Renewer
+	Prolonger Prolonger
 }
 
 // Typed is what the author of a change writes: package action's Change with

@@ -41,6 +41,7 @@ type Driver struct {
 	Actions   []*Action
 	Entrances []*EntranceKind
 	Workloads []*WorkloadKind
+	Monitors  []*MonitorKind
 
 	inherit  inheritance
 	connect  func(ctx context.Context, raw json.RawMessage, env Env) (any, error)

@@ -157,7 +157,7 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		if try == 1 && errors.Is(err, ErrOutdated) {
 			continue
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause))
+		timer := time.NewTimer(max(pause/2+rand.N(pause), askedPause(err)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -169,6 +169,26 @@ func retried[R any](ctx context.Context, p patience, f func(context.Context) (R,
 		}
 		pause += pause / 2
 	}
+}
+
+// longestAsked bounds how long an outside may ask noren to wait before it tries
+// again: a run has more patience than that, a person before a run has not.
+const longestAsked = 20 * time.Second
+
+// A Later is an error of an outside that says when to try again, as by a header
+// Retry-After.
+type Later interface {
+	error
+	RetryAfter() time.Duration
+}
+
+// askedPause is how long the outside asks to wait, 0 if it does not.
+func askedPause(err error) time.Duration {
+	var l Later
+	if !errors.As(err, &l) {
+		return 0
+	}
+	return min(max(l.RetryAfter(), 0), longestAsked)
 }
 
 // bounded calls f with a deadline. An outside that let it pass is unavailable.

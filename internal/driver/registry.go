@@ -40,6 +40,9 @@ func NewRegistry(drivers ...*Driver) *Registry {
 		for _, w := range d.Workloads {
 			claim(w.Name)
 		}
+		for _, m := range d.Monitors {
+			claim(m.Name)
+		}
 	}
 	return &Registry{drivers: drivers}
 }

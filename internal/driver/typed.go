@@ -32,6 +32,9 @@ func instanceOf[F any](t Typed[F]) *Instance {
 	if r, ok := t.(TypedRenewer[F]); ok {
 		in.Renewer = untypedRenewer[F]{r}
 	}
+	if p, ok := t.(TypedProlonger[F]); ok {
+		in.Prolonger = untypedProlonger[F]{p}
+	}
 	in.Requirer, _ = t.(action.Requirer)
 	return in
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
@@ -20,6 +21,10 @@ func (x *execution) consequences(ctx context.Context, status run.Status) ([]run.
 	closing, err := x.store.Run(ctx, x.plan.Closing)
 	if err != nil {
 		return nil, err
+	}
+	stays := !slices.ContainsFunc(r.Plan.Services, func(s plan.Service) bool { return !r.Plan.Until.Equal(closing.UntilOf(s.Name)) })
+	if stays { // it only keeps monitors quiet for longer
+		return nil, nil
 	}
 	return []run.Event{run.ExtendedBy(r, closing)}, nil
 }

@@ -128,3 +128,31 @@ func TestOpeningOfExtendedUndone(t *testing.T) {
 	r.wantMark("closed until 4")
 	r.wantHolder("c1")
 }
+
+// TestProlongingMovesNoEnd: a run that only keeps monitors quiet for longer gives
+// the closing back as it was, with its end.
+func TestProlongingMovesNoEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.put("web", "bell")
+	r.start()
+	p := closing(plan.Undo, stage(plan.StageMute, of("shop", closes("bell"))...), stage(plan.StageClose, of("shop", closes("web"))...))
+	p.Until, p.Services = later, []plan.Service{{Name: "shop"}}
+	wantStatus(t, r.run("c1", p), run.Done)
+	bell, _ := r.read("c1").Plan.Step("bell")
+	longer := r.extension("closed", "closed")
+	longer.Stages = []plan.Stage{stage(plan.StageMute, plan.Renewing(bell, state("closed"), state("closed for longer")))}
+	wantStatus(t, r.run("e1", longer), run.Done)
+	r.is("bell", "closed for longer", "open to closed", "closed to closed for longer")
+	r.wantHolder("c1")
+	if c := r.read("c1"); len(c.Extensions) > 0 || !c.Until.Equal(later) || c.Status != run.Done {
+		t.Errorf("the closing is %s until %s with %+v", c.Status, c.Until, c.Extensions)
+	}
+	receipts, err := r.store.Receipts(t.Context(), "e1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mark := plan.ShownMark("shop", []plan.Extended{{Plan: r.read("e1").Plan, Receipts: receipts}}); mark != "" {
+		t.Errorf("it is said to show the page %q", mark)
+	}
+}

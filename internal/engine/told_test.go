@@ -76,3 +76,22 @@ func TestOptionalChangeThatFails(t *testing.T) {
 		t.Errorf("untold %q", late)
 	}
 }
+
+// A closing that is taken back lets monitors ring once that is proved, last of all.
+func TestUnmutedLast(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.put("bell", "apps", "web")
+	r.file("proof.verdict", "no")
+	p := toldShop()
+	p.Stages = append([]plan.Stage{stage(plan.StageMute, of("shop", closes("bell"))...)}, p.Stages...)
+	wantStatus(t, r.start().run("c1", p), run.Undone)
+	events := r.events("c1")
+	var order []int
+	for _, e := range []string{"step.done bell", "step.done apps", "step.done web", "step.undone web", "step.done ask-web-gone", "step.undone apps", "step.undone bell"} {
+		order = append(order, slices.Index(events, e))
+	}
+	if slices.Contains(order, -1) || !slices.IsSorted(order) {
+		t.Errorf("events %q: places %v", events, order)
+	}
+}

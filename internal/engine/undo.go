@@ -38,7 +38,9 @@ func (x *execution) undo(problem *run.Problem) (run.Status, error) {
 	if err != nil {
 		return "", err
 	}
-	told := func(s plan.Stage) bool { return s.Name == plan.StageTell && x.plan.Kind == plan.Close }
+	told := func(s plan.Stage) bool {
+		return (s.Name == plan.StageTell || s.Name == plan.StageMute) && x.plan.Kind == plan.Close
+	}
 	stranded, err := x.takeBackStages(changed, func(s plan.Stage) bool { return !told(s) })
 	if err != nil {
 		return "", err
@@ -54,7 +56,8 @@ func (x *execution) undo(problem *run.Problem) (run.Status, error) {
 		return x.end(run.Stranded, unseen)
 	}
 	// Who was told that a service is closed hears that it is open once customers
-	// see that: not before, and not at all while the run is stranded.
+	// see that: not before, and not at all while the run is stranded. The same
+	// holds for monitors that were muted.
 	if stranded, err = x.takeBackStages(changed, told); err != nil {
 		return "", err
 	}

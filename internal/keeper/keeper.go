@@ -39,6 +39,9 @@ type Keeper struct {
 	tried   map[string]attempt // the last one to open, by group
 	opening map[string]group   // by the run that opens it
 	said    map[string]bool    // complaints that need no repeating
+
+	prolonged map[string]time.Time // when mutes were last prolonged, by run and end
+	quieting  map[string]bool      // the runs that prolong them
 }
 
 // An attempt to open is when it was made, and why nothing came of it.
@@ -50,7 +53,8 @@ type attempt struct {
 // New makes a keeper. Only one may work on a state directory: the caller holds
 // control's Keep.
 func New(o Options) *Keeper {
-	return &Keeper{Options: o, tried: map[string]attempt{}, opening: map[string]group{}, said: map[string]bool{}}
+	return &Keeper{Options: o, tried: map[string]attempt{}, opening: map[string]group{}, said: map[string]bool{},
+		prolonged: map[string]time.Time{}, quieting: map[string]bool{}}
 }
 
 // Run minds the closings until ctx is done, or until enough says that what is
@@ -146,6 +150,7 @@ func (k *Keeper) Tick(ctx context.Context) error {
 	for _, g := range groups(closed) {
 		errs = append(errs, k.mind(ctx, g))
 	}
+	errs = append(errs, k.quieted(ctx), k.stillQuiet(ctx))
 	return errors.Join(append(errs, k.Control.Rest(ctx))...)
 }
 
@@ -252,12 +257,7 @@ type group struct {
 func (g group) key() string { return g.closing.ID + " " + g.until.UTC().Format(time.RFC3339Nano) }
 
 // clock tells a time in the closing's zone.
-func (g group) clock(t time.Time) string {
-	if zone, err := time.LoadLocation(g.closing.Plan.Zone); err == nil {
-		t = t.In(zone)
-	}
-	return t.Format("15:04 MST")
-}
+func (g group) clock(t time.Time) string { return clockIn(g.closing.Plan.Zone, t) }
 
 func groups(closed []control.ClosedService) []group {
 	var all []group

@@ -109,6 +109,10 @@ func (k *Keeper) report(ctx context.Context) error {
 			text += "; apps still hear that it is closed: " + strings.Join(late, "; ")
 			try = []string{"noren appstatus publish --env " + g.environment}
 		}
+		if muted := r.StillMuted(); len(muted) > 0 {
+			text += "; monitors are still muted: " + strings.Join(muted, "; ")
+			try = append(try, "noren leftovers --env "+g.environment)
+		}
 		if err := k.tell(ctx, g, run.Reminder{Topic: run.Opened, Text: text}, try); err != nil {
 			return err
 		}

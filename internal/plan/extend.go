@@ -55,9 +55,11 @@ func Renewing(s Step, from, to action.State) Step {
 func ShownMark(service string, extensions []Extended) string {
 	mark := ""
 	for _, e := range extensions {
-		for _, s := range e.Plan.Steps() {
-			if s.Renews != "" && s.Service == service {
-				mark = e.Plan.Mark
+		for _, stage := range e.Plan.Stages {
+			for _, s := range stage.Steps {
+				if stage.Name == StageRenew && s.Renews != "" && s.Service == service {
+					mark = e.Plan.Mark
+				}
 			}
 		}
 	}

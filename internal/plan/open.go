@@ -14,6 +14,7 @@ type TakingBack struct {
 	Open   []Step // entrances
 	Resume []Step // paused syncs
 	Tell   []Step // who was told that it is closed
+	Unmute []Step // monitors
 }
 
 // Opening returns the changes that take back what a closing did: its receipts
@@ -39,6 +40,8 @@ func Opening(closing *Plan, receipts []action.Receipt, extensions ...Extended) T
 				back.Resume = append(back.Resume, undoing(s, r, "Resume automated sync of "))
 			case StageTell:
 				back.Tell = append(back.Tell, undoing(s, r, "Tell that it is open: "))
+			case StageMute:
+				back.Unmute = append(back.Unmute, undoing(s, r, "Let ring again: "))
 			case StageRest:
 				back.Start = append(back.Start, undoing(s, r, "Start "))
 			default:

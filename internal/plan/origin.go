@@ -172,7 +172,7 @@ func Rebuild(env Environment, marks []action.Mark, pauses Pauses) (*Plan, []acti
 }
 
 // marking are the stages of a closing whose steps leave marks, in order.
-var marking = [...]StageName{StagePause, StageTell, StageClose, StageRest}
+var marking = [...]StageName{StageMute, StagePause, StageTell, StageClose, StageRest}
 
 // A tale is a mark and what it tells.
 type tale struct {

@@ -55,9 +55,12 @@ type Plan struct {
 	// the IANA name in which people are told of times.
 	Until time.Time `json:"until,omitzero"`
 	// AutoOpen lets a keeper open at the end, once the application is ready.
-	AutoOpen bool   `json:"autoOpen,omitempty"`
-	Zone     string `json:"zone"`
-	Reason   string `json:"reason,omitempty"`
+	AutoOpen bool `json:"autoOpen,omitempty"`
+	// MutedUntil is when the mutes that the plan makes, or prolongs, end by
+	// themselves; zero if it makes none.
+	MutedUntil time.Time `json:"mutedUntil,omitzero"`
+	Zone       string    `json:"zone"`
+	Reason     string    `json:"reason,omitempty"`
 	// Mark is the token in this plan's pages.
 	Mark string `json:"mark"`
 	// Pass lets staff through while closed. It is kept with the plan in the
@@ -150,6 +153,15 @@ type Service struct {
 	// Missing is, of a closing that was rebuilt from its marks, how many of the
 	// service's changes carry none: the closing was cut off, or is half undone.
 	Missing int `json:"missing,omitempty"`
+	// Monitors are kept quiet while it is closed.
+	Monitors []Monitor `json:"monitors,omitempty"`
+}
+
+// A Monitor is what would call people while the service is closed.
+type Monitor struct {
+	Kind    string `json:"kind"`
+	Name    string `json:"name"`
+	Cluster string `json:"cluster,omitempty"`
 }
 
 // A Workload is what works behind the entrances and rests while they are closed.
@@ -207,11 +219,12 @@ type Stage struct {
 // A StageName is one of the words below, which every view shows.
 type StageName string
 
-// The stages. A closing checks, pauses, tells, closes, proves and brings to rest;
-// an opening starts, is ready, opens, resumes, settles, proves and tells; an
-// extension renews, proves and tells.
+// The stages. A closing checks, mutes, pauses, tells, closes, proves and brings to
+// rest; an opening starts, is ready, opens, resumes, settles, proves, tells and
+// unmutes; an extension mutes on, renews, proves and tells.
 const (
 	StageCheck  StageName = "check"  // nothing has been written yet
+	StageMute   StageName = "mute"   // monitors call nobody
 	StagePause  StageName = "pause"  // GitOps must not revert what follows
 	StageTell   StageName = "tell"   // apps hear of it
 	StageClose  StageName = "close"  // the page goes up
@@ -223,6 +236,7 @@ const (
 	StageOpen   StageName = "open"   // the page comes down
 	StageResume StageName = "resume" // GitOps takes over again
 	StageSettle StageName = "settle" // Git's state is back
+	StageUnmute StageName = "unmute" // monitors call people again
 	StageReturn StageName = "return" // taken back, and seen from outside
 )
 

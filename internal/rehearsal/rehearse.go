@@ -131,6 +131,11 @@ func (r *copied) leave() error {
 		for _, w := range s.Workloads {
 			say(w.Kind, w.Name)
 		}
+		for _, m := range s.Monitors {
+			if other(m.Kind) {
+				r.leftOut = append(r.leftOut, fmt.Sprintf("%s: %s %s, which rings as ever", s.Name, m.Kind, m.Name))
+			}
+		}
 		if kept {
 			names = append(names, s.Name)
 		}

@@ -27,6 +27,8 @@ type Terminal struct {
 	// Interrupts come from outside the terminal's keys, such as SIGTERM: each is
 	// as Ctrl-C. Hangups say that the terminal is gone.
 	Interrupts, Hangups <-chan os.Signal
+	// Rings are what rings meanwhile, a line each, whenever that changes.
+	Rings <-chan []string
 	// Line is told what happens after the terminal has gone: somebody may have
 	// sent the hangup by hand, and sit there still.
 	Line func(run.Event, *run.Run)
@@ -104,6 +106,8 @@ func forward(ctx context.Context, t Terminal, program *tea.Program, gone func())
 			program.Send(tea.KeyPressMsg{Code: 'c', Mod: tea.ModCtrl})
 		case <-t.Hangups:
 			gone()
+		case lines := <-t.Rings:
+			program.Send(ringing(lines))
 		}
 	}
 }
@@ -115,7 +119,8 @@ type (
 		run *run.Run
 		err error
 	}
-	beat time.Time
+	beat    time.Time
+	ringing []string
 )
 
 func snapshot(r *run.Run) updated {
@@ -135,6 +140,7 @@ type model struct {
 	asking bool
 	said   string
 	left   bool
+	rings  []string
 	height int
 	tick   int
 	signal func(run.Signal) error
@@ -163,6 +169,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Quit
 	case tea.WindowSizeMsg:
 		m.height = msg.Height
+	case ringing:
+		m.rings = msg
 	case beat:
 		m.tick++
 		return m, heartbeat()
@@ -241,6 +249,9 @@ func (m *model) View() tea.View {
 	}
 	if r.Stage == plan.StageReturn {
 		m.stage(&b, plan.Stage{Name: r.Stage, Steps: m.begun(r.Plan.Return)}, room)
+	}
+	for _, line := range m.rings {
+		fmt.Fprintf(&b, "%s\n", red(line))
 	}
 	if cs := m.choices(); len(cs) > 0 {
 		question := "Stop?"

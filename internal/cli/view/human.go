@@ -56,6 +56,9 @@ func (h Human) Closing(c *control.Closing, now time.Time) {
 		for _, w := range s.Workloads {
 			h.print("    %s  %s\n", w.Target, cyan("rests"))
 		}
+		for _, m := range s.Monitors {
+			h.print("    %s %s  %s\n", m.Kind, m.Name, cyan("muted"))
+		}
 	}
 	h.print("\n")
 	h.stages(p)
@@ -91,6 +94,9 @@ func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
 	h.print("\n")
 	if !p.Until.IsZero() {
 		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), report.Roughly(p.Until.Sub(now)))
+	}
+	if !p.MutedUntil.IsZero() && p.Kind != plan.Open {
+		h.print("  monitors are quiet until %s at the latest\n", h.clock(p.MutedUntil, p.Zone))
 	}
 	switch p.Kind {
 	case plan.Open:
@@ -345,6 +351,9 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, sta
 		}
 		for _, w := range c.Workloads {
 			h.print("    %s  %s\n", w.Target, faint("at rest"))
+		}
+		for _, m := range c.Monitors {
+			h.print("    %s %s  %s\n", m.Kind, m.Name, faint("muted until "+h.clock(c.MutedUntil, c.Closing.Plan.Zone)))
 		}
 	}
 	h.kept(closed)

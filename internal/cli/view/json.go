@@ -57,10 +57,12 @@ func (j JSON) Event(e run.Event, _ *run.Run) { j.put(j.Out, "event", map[string]
 
 // Ended prints {"type":"ended","run":…,"status":…}. Findings are what checks
 // that passed found all the same; staff says whether they get in with the pass;
-// unproved lists where nothing was proved, untold who was not told.
+// unproved lists where nothing was proved, untold who was not told, stillMuted and
+// notMuted the monitors that could not be let ring, or kept quiet.
 func (j JSON) Ended(r *run.Run, _ time.Time) {
 	j.put(j.Out, "ended", map[string]any{"run": r.ID, "kind": r.Plan.Kind, "environment": r.Plan.Environment.Name,
-		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "staff": list(r.Staff()), "unproved": list(r.Unproved()), "untold": list(r.Untold()), "seconds": r.Ended.Sub(r.Started).Seconds()})
+		"status": r.Status, "problem": r.Problem, "findings": list(r.Findings()), "staff": list(r.Staff()), "unproved": list(r.Unproved()), "untold": list(r.Untold()),
+		"stillMuted": list(r.StillMuted()), "notMuted": list(r.NotMuted()), "seconds": r.Ended.Sub(r.Started).Seconds()})
 }
 
 // list is never null.
@@ -76,7 +78,7 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, stat
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
-			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "workloads": c.Workloads, "overdueSeconds": int(c.Overdue.Seconds()),
+			"status": c.Run.Status, "extent": c.Extent, "since": c.Since, "by": c.Run.Actor, "reason": c.Reason, "entrances": c.Entrances, "workloads": c.Workloads, "monitors": list(c.Monitors), "mutedUntil": c.MutedUntil, "overdueSeconds": int(c.Overdue.Seconds()),
 			"autoOpen": c.AutoOpen, "keeper": c.Keeper}
 		if !c.Until.IsZero() {
 			m["until"] = c.Until

@@ -35,6 +35,8 @@ type View interface {
 	Reminder(r keeper.Reminder)
 	// Status shows what the runs of a state directory hold closed and which of
 	// them have not ended.
+	// Rings shows what rings while something is closed, and is not muted.
+	Rings(rings []control.Ringing)
 	Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, now time.Time)
 	// Leftovers shows what no run of a state directory explains.
 	Leftovers(r *control.LeftoverReport, stateDir string, now time.Time)

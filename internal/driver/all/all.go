@@ -4,14 +4,19 @@ package all
 
 import (
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/driver/alertmanager"
 	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/aws"
+	"github.com/noren-dev/noren/internal/driver/datadog"
 	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
 	"github.com/noren-dev/noren/internal/driver/gatewayapi"
 	"github.com/noren-dev/noren/internal/driver/httpcheck"
 	"github.com/noren-dev/noren/internal/driver/kube"
+	"github.com/noren-dev/noren/internal/driver/mackerel"
+	"github.com/noren-dev/noren/internal/driver/newrelic"
+	"github.com/noren-dev/noren/internal/driver/pagerduty"
 )
 
 // Registry returns every driver.
@@ -23,8 +28,12 @@ func Registry() *driver.Registry {
 		aws.Driver(),
 		argocd.Driver(),
 		flux.Driver(),
-		aws.Driver(),
 		httpcheck.Driver(),
 		appstatus.Driver(),
+		alertmanager.Driver(),
+		datadog.Driver(),
+		newrelic.Driver(),
+		mackerel.Driver(),
+		pagerduty.Driver(),
 	)
 }
