@@ -374,6 +374,18 @@ func redact(text string) string {
 	return text
 }
 
+// Shows implements driver.TypedRenewer.
+func (c *closeChange) Shows(s *State, marks []string) (driver.Room, bool) {
+	shows := slices.ContainsFunc(s.Rules, func(r albrules.Named) bool { return bears(r, marks) })
+	return driver.Room{Limit: albrules.MaxBody}, shows
+}
+
+// bears tells whether a rule answers with a page of one of the marks.
+func bears(r albrules.Named, marks []string) bool {
+	f := albrules.Responds(r.Actions)
+	return f != nil && slices.Contains(marks, markIn(f.Body))
+}
+
 // Renew implements driver.TypedRenewer.
 func (c *closeChange) Renew(s *State, fresh edge.Response, marks []string) (*State, error) {
 	fixed := albrules.Page(fresh)
@@ -383,7 +395,7 @@ func (c *closeChange) Renew(s *State, fresh edge.Response, marks []string) (*Sta
 	out := *s
 	out.Rules = slices.Clone(s.Rules)
 	for i, r := range out.Rules {
-		if f := albrules.Responds(r.Actions); f != nil && slices.Contains(marks, markIn(f.Body)) {
+		if bears(r, marks) {
 			out.Rules[i].Actions = []albrules.Action{{Type: albrules.TypeFixed, Fixed: fixed}}
 		}
 	}
