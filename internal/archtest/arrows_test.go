@@ -142,6 +142,7 @@ var testHelpers = []string{
 	"internal/testkube",
 	"internal/testaws",
 	"internal/testmonitors",
+	"internal/testchannels",
 	"internal/driver/argocd/argotest",
 }
 

@@ -164,6 +164,12 @@ func (r Record) Says() string {
 		return "run goes back" + because(d)
 	case run.Extended:
 		return "extended until " + d.Until.Format(time.RFC3339)
+	case run.Telling:
+		return "about to tell " + d.Channel
+	case run.Told:
+		return "told " + d.Channel
+	case run.Missed:
+		return d.Channel + " was not told in time: " + d.Text
 	case run.RunEnded:
 		return "run ended: " + string(d.Status) + because(d)
 	}

@@ -39,6 +39,8 @@ type World struct {
 	// ReadPatience is too; Slow is how long a wait goes unsaid. Zero: as for
 	// people.
 	ReadPatience, Slow time.Duration
+	// HeardPatience is passed to package control, for tests.
+	HeardPatience time.Duration
 }
 
 // Main runs one command and returns its exit code.
@@ -205,7 +207,7 @@ func (a *app) control(ctx context.Context, cat *catalog.Catalog) (*control.Contr
 		return nil, err
 	}
 	return control.Open(ctx, control.Options{Catalog: cat, Registry: a.Registry, StateDir: dir, Now: a.Now, Actor: actor(), Origin: a.origin(dir), Hook: a.Hook,
-		Patience: a.Patience, ReadPatience: a.ReadPatience, Reading: a.waitingLine().reading})
+		Patience: a.Patience, ReadPatience: a.ReadPatience, HeardPatience: a.HeardPatience, Reading: a.waitingLine().reading})
 }
 
 // with runs f with a control that is closed afterwards.

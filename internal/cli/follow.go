@@ -164,7 +164,29 @@ func (a *app) show(ctx context.Context, c *control.Control, id string, h *hold) 
 		return err
 	}
 	a.view.Ended(r, a.Now())
+	if err := a.heard(ctx, c, r, h); err != nil {
+		return errors.Join(outcome(r), err)
+	}
 	return outcome(r)
+}
+
+// heard gives the channels a moment to tell how the run ended, or until the
+// person interrupts, and says who did not hear. That fails nothing.
+func (a *app) heard(ctx context.Context, c *control.Control, r *run.Run, h *hold) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-h.interrupts:
+			cancel()
+		}
+	}()
+	missed, err := c.Heard(ctx, r.ID)
+	for _, m := range missed {
+		a.view.Say("warning: %s did not hear of all of run %s: %s", m.Who, m.Run, m.Why)
+	}
+	return err
 }
 
 // followLines shows a run line by line. The first interrupt puts everything
@@ -217,6 +239,11 @@ func untold(r *run.Run) error {
 		return nil
 	}
 	env := r.Plan.Environment.Name
+	if !r.UntoldBy("appstatus") {
+		return &fault.Fault{Code: fault.Stranded, Summary: "others were not told", Err: errUntold,
+			Detail: fmt.Sprintf("Run %s has done what it was for, but what others read of %s does not say so.\n%s", r.ID, env, strings.Join(lines, "\n")),
+			Left:   "what others read says what was true before this run", Try: []string{"noren leftovers --env " + env + "     # says where to put it right by hand"}}
+	}
 	return &fault.Fault{Code: fault.Stranded, Summary: "apps were not told", Err: errUntold,
 		Detail: fmt.Sprintf("Run %s has done what it was for, but what apps read in %s does not say so.\n%s", r.ID, env, strings.Join(lines, "\n")),
 		Left:   "what apps read says what was true before this run", Try: []string{"noren appstatus publish --env " + env + "     # once the reason is gone"}}

@@ -196,6 +196,7 @@ func rehearsed(told *report.Rehearsal, req control.CloseRequest) error {
 // live closes and opens for real, as close and open do, and looks on.
 func (r *rehearsing) live(ctx context.Context) (told *report.Rehearsal, err error) {
 	err = r.with(ctx, r.cat, func(c *control.Control) error {
+		c.Quiet = true
 		begun, err := c.Closing(ctx, r.req.Environment, r.req.Services)
 		if err != nil {
 			return err

@@ -20,6 +20,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
@@ -32,6 +33,8 @@ const (
 	killVariable = "NOREN_TEST_KILL_AT"
 	// passVariable is a point at which, for the process, an hour passes.
 	passVariable = "NOREN_TEST_PASS_AT"
+	// heardVariable is how long channels have at the end of a run.
+	heardVariable = "NOREN_TEST_HEARD"
 )
 
 func TestMain(m *testing.M) {
@@ -42,10 +45,11 @@ func TestMain(m *testing.M) {
 func noren() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	now, pass := passing(clock(os.Getenv(nowVariable)), os.Getenv(passVariable))
+	heard, _ := time.ParseDuration(os.Getenv(heardVariable)) // zero: as for people
 	kill := killer(os.Getenv(killVariable))
 	code := cli.Main(ctx, cli.World{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Registry: all.Registry(), Version: "v0.0.0-test", Now: now, Hook: func(point string) {
+		Registry: all.Registry(), Version: "v0.0.0-test", Now: now, HeardPatience: heard, Hook: func(point string) {
 			pass(point)
 			kill(point)
 		},
@@ -131,6 +135,10 @@ func TestScript(t *testing.T) {
 			"later":        cmdLater,
 			"vendor":       cmdVendor,
 			"throttle":     cmdThrottle,
+			"hears":        cmdHears,
+			"deaf":         cmdDeaf,
+			"forget":       cmdForget,
+			"heardall":     cmdHeardAll,
 		},
 	})
 }
@@ -142,7 +150,8 @@ func setup(e *testscript.Env) error {
 	e.Setenv("NO_COLOR", "1")
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
-	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{}, vendors: map[string]*testmonitors.Fake{}}
+	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{},
+		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}}
 	return os.Mkdir(home, 0o700)
 }
 

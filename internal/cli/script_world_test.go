@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
@@ -31,6 +32,7 @@ type scriptWorld struct {
 	fronts    map[string]*front
 	stops     map[string]func() error // of monitoring systems
 	vendors   map[string]*testmonitors.Fake
+	ledgers   map[string]*testchannels.Ledger // of what channels told
 }
 
 // An app is a small web application.
@@ -180,7 +182,8 @@ func lookPath(ts *testscript.TestScript, name string) string {
 // environment is what the script's commands get.
 func environment(ts *testscript.TestScript) []string {
 	var all []string
-	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable, passVariable} {
+	for _, name := range []string{"PATH", "HOME", "NOREN_STATE_DIR", "NO_COLOR", "TZ", "KUBECONFIG", "NOREN_CONFIG", nowVariable, killVariable, passVariable,
+		heardVariable, "HOOK_KEY", "SLACK_TOKEN", "SMTP_PASSWORD", "STATUSPAGE_KEY"} {
 		if v := ts.Getenv(name); v != "" {
 			all = append(all, name+"="+v)
 		}

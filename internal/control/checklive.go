@@ -34,7 +34,36 @@ func (c *Control) checkLive(ctx context.Context, env catalog.Environment, e *Env
 	}); err != nil {
 		return err
 	}
+	if err := l.ears(ctx, e); err != nil {
+		return err
+	}
 	return l.permissions(ctx, e)
+}
+
+// ears asks whether people could be told, without telling them.
+func (l *liveCheck) ears(ctx context.Context, e *EnvironmentCheck) error {
+	calls := l.Registry.Reaches(l.env.Configs())
+	problems := make([]error, len(calls))
+	err := each(ctx, indexes(calls), func(ctx context.Context, i int) error {
+		ctx, cancel := l.patiently(ctx)
+		defer cancel()
+		params, err := json.Marshal(calls[i].Params)
+		if err != nil {
+			return err
+		}
+		v, err := l.asked(ctx, calls[i].Action, params)
+		if err == nil && !v.OK {
+			err = &fault.Fault{Code: fault.CheckFailed, Summary: "channel cannot be used", Detail: v.Summary + "\n" + strings.Join(v.Findings, "\n"), Try: v.Try}
+		}
+		problems[i] = err
+		return ctx.Err()
+	})
+	for _, p := range problems {
+		if p != nil {
+			e.Problems = append(e.Problems, p)
+		}
+	}
+	return err
 }
 
 // A liveCheck is the checking of one environment.

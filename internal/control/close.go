@@ -400,7 +400,8 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	if err := x.opensByItself(ctx, p); err != nil {
 		return nil, err
 	}
-	closing := &Closing{Plan: x.hurried(p)}
+	p.Lang = x.lang()
+	closing := &Closing{Plan: x.finished(p)}
 	for _, pl := range x.places {
 		sent := pl.page
 		sent.ContentType = pl.asked.Page.ContentType

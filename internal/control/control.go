@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/engine"
+	"github.com/noren-dev/noren/internal/herald"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/run"
 	"github.com/noren-dev/noren/internal/store"
@@ -41,6 +42,11 @@ type Options struct {
 	// ReadPatience, if not zero, bounds all that is read before a run; tests
 	// shorten it.
 	ReadPatience time.Duration
+	// HeardPatience, if not zero, is how long channels have at the end of a run;
+	// tests shorten it.
+	HeardPatience time.Duration
+	// Quiet plans runs of which nobody hears: rehearsals.
+	Quiet bool
 }
 
 // A Control answers requests on one catalog and one state directory.
@@ -49,6 +55,7 @@ type Control struct {
 	store   *store.Store
 	engine  *engine.Engine // nil while another process executes
 	reading reading
+	herald  *herald.Herald
 }
 
 // Open opens the state directory. It starts nothing: the engine comes with the
@@ -59,13 +66,16 @@ func Open(ctx context.Context, o Options) (*Control, error) {
 		return nil, err
 	}
 	s.From(o.Origin)
-	return &Control{Options: o, store: s}, nil
+	c := &Control{Options: o, store: s}
+	c.herald = c.newHerald()
+	return c, nil
 }
 
 // Close lets go of the state directory. A run still under way is carried on by
 // the next noren that executes.
 func (c *Control) Close() error {
 	var err error
+	c.herald.Stop()
 	if c.engine != nil {
 		err = c.engine.Close()
 	}
@@ -93,6 +103,9 @@ const followEvery = 50 * time.Millisecond
 // process executes runs, this one does. tell is called for every event, the
 // past ones first, with the run as it is after it.
 func (c *Control) Follow(ctx context.Context, id string, tell func(run.Event, *run.Run)) (*run.Run, error) {
+	if err := c.Tell(ctx, id); err != nil {
+		return nil, err
+	}
 	return c.follow(ctx, id, tell, c.execute)
 }
 
@@ -367,7 +380,16 @@ func (c *Control) closedBy(r, closing *run.Run, held map[string]string) []Closed
 	return closed
 }
 
-// hurried bounds the patience of every step.
+// finished says who hears of a plan's run, and bounds the patience of every step.
+func (c *Control) finished(p *plan.Plan) *plan.Plan {
+	if !c.Quiet {
+		p.Ears = c.Registry.Ears(p.Environment.Drivers)
+	}
+	return c.hurried(p)
+}
+
+// hurried bounds the patience of every step. By itself it is for a run of which
+// people need not hear.
 func (c *Control) hurried(p *plan.Plan) *plan.Plan {
 	hurry := func(steps []plan.Step) {
 		for i := range steps {

@@ -123,7 +123,7 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Extend, Environment: closing.Plan.Environment, Until: req.Until, AutoOpen: closing.Plan.AutoOpen,
 		Zone: closing.Plan.Zone, Reason: req.Reason, Mark: token(len(closing.Plan.Mark)), Pass: closing.Plan.Pass, Holder: services[0].Run.ID,
-		Closing: closing.ID, Moves: len(marks), OnFailure: req.OnFailure}
+		Closing: closing.ID, Moves: len(marks), OnFailure: req.OnFailure, Lang: closing.Plan.Lang}
 	x := &extender{Control: c, req: req, plan: p, session: c.session(p.Environment), closing: closing, marks: marks, extensions: extensions,
 		written: plan.Written(receipts, extensions...)}
 	var names []string
@@ -153,7 +153,7 @@ func (c *Control) planExtend(ctx context.Context, services []ClosedService, req 
 	}
 	p.Stages = nonEmpty(plan.Stage{Name: plan.StageRenew, Steps: renew}, plan.Stage{Name: plan.StageProve, Steps: prove}, plan.Stage{Name: plan.StageTell, Steps: told},
 		plan.Stage{Name: plan.StageMute, Steps: muted})
-	return &Closing{Plan: c.hurried(p), Pages: x.pages}, nil
+	return &Closing{Plan: c.finished(p), Pages: x.pages}, nil
 }
 
 // extensions are those of a closing that were not undone, and the marks of all

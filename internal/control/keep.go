@@ -90,7 +90,10 @@ func (c *Control) Keeper(context.Context) (*Keeper, error) {
 func (c *Control) Remind(ctx context.Context, closing string, m run.Reminder) error {
 	_, err := c.store.Append(ctx, run.Event{Run: closing, Type: run.Reminded, Data: run.Data{Actor: c.Actor, Topic: m.Topic, Until: m.Until,
 		Offset: m.Offset, Services: m.Services, Text: m.Text}})
-	return err
+	if err != nil {
+		return err
+	}
+	return c.Tell(ctx, closing)
 }
 
 // cutOffAfter is how long nothing has happened in a run that nobody executes
@@ -116,7 +119,12 @@ func (c *Control) CutOff(ctx context.Context) ([]*run.Run, error) {
 
 // Execute makes sure that some process executes runs, this one if there is no
 // other. What keeps this one from going on with a run is its error.
-func (c *Control) Execute(ctx context.Context, id string) error { return c.execute(ctx, id) }
+func (c *Control) Execute(ctx context.Context, id string) error {
+	if err := c.Tell(ctx, id); err != nil {
+		return err
+	}
+	return c.execute(ctx, id)
+}
 
 // Rest lets go of the place of the process that executes, if nothing is under
 // way: whoever starts a run then executes it with rights of its own. A run that

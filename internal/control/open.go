@@ -123,7 +123,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		return nil, err
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
-		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID}
+		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID, Lang: closing.Plan.Lang}
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
 	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: len(receipts)})
@@ -166,7 +166,7 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	if p.Return, err = o.returns(closing, extensions); err != nil {
 		return nil, err
 	}
-	return c.hurried(p), o.err
+	return c.finished(p), o.err
 }
 
 // takePauses takes over the locks of all pauses that end with this opening: also

@@ -63,6 +63,9 @@ func (b *builder) tell(ctx context.Context) error {
 			return err
 		}
 		for _, t := range tellings {
+			if b.Quiet && t.Announced {
+				continue
+			}
 			b.told = append(b.told, slices.Concat(t.Checks, t.Calls)...)
 			for _, call := range t.Checks {
 				if err := b.add(ctx, b.session, request{plan.StageCheck, call, p.service.Name, "", "", checkPatience}); err != nil {

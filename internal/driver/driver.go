@@ -52,6 +52,7 @@ type Driver struct {
 	identify func(ctx context.Context, conn any) (string, error)
 	tells    *teller
 	grants   func(need []action.Permission) string
+	hear     func(ctx context.Context, conn any, h Hearing) error
 }
 
 // A Part is one thing a driver can do, given its connection K.

@@ -34,6 +34,9 @@ type Words struct {
 
 // A Telling is how a driver tells of one service.
 type Telling struct {
+	// Announced is set where the telling is an announcement to people, which a
+	// rehearsal leaves out.
+	Announced bool
 	// Checks are made before anything is changed.
 	Checks []Call
 	// Calls are changes, made just before customers are shut out. They are taken
@@ -70,6 +73,14 @@ func Tells[K any](publish string, tell func(conn K, a Announcement) (Telling, er
 	}
 }
 
+// Announces is Tells for what says nothing but that services are closed: there is
+// no document to be shown or published.
+func Announces[K any](tell func(conn K, a Announcement) (Telling, error)) Part[K] {
+	return func(d *Driver) {
+		d.tells = &teller{tell: func(conn any, a Announcement) (Telling, error) { return tell(conn.(K), a) }}
+	}
+}
+
 type teller struct {
 	publish string
 	tell    func(conn any, a Announcement) (Telling, error)
@@ -98,10 +109,11 @@ func (r *Registry) ServicesNamed(name string, raw json.RawMessage) map[string]st
 	return namer.ServicesNamed()
 }
 
-// Tellers lists the configured drivers that tell others, in the registry's order.
+// Tellers lists the configured drivers that tell others by a document, in the
+// registry's order.
 func (s *Session) Tellers() []string {
 	var names []string
-	for _, d := range s.tellers() {
+	for _, d := range s.publishers() {
 		names = append(names, d.Name)
 	}
 	return names
@@ -115,6 +127,11 @@ func (s *Session) tellers() []*Driver {
 		}
 	}
 	return all
+}
+
+// publishers are the tellers with a document.
+func (s *Session) publishers() []*Driver {
+	return slices.DeleteFunc(s.tellers(), func(d *Driver) bool { return d.tells.shown == nil })
 }
 
 // teller connects a driver that tells others. There is one for an environment,
@@ -133,7 +150,8 @@ func (s *Session) unsaid(d *Driver) *fault.Fault {
 		Try: []string{d.Name + ": {context: …}"}}
 }
 
-// Astray finds the sections of drivers that tell others which could not be used:
+// Astray finds the sections of drivers that tell others, and of channels, which
+// could not be used:
 // those that do not say in which cluster they write, and those of a cluster,
 // which nobody reads, since an environment tells once. The names are those of
 // the cluster, "" for the environment, and the driver. It connects to nothing.
@@ -148,6 +166,10 @@ func (s *Session) Astray() map[[2]string]*fault.Fault {
 		for _, d := range child.tellers() {
 			astray[[2]string{name, d.Name}] = &fault.Fault{Code: fault.Invalid, Summary: "section is in a cluster",
 				Detail: fmt.Sprintf("%s has %s in its cluster %s. An environment tells its apps once: the section belongs beside clusters, with the context of the cluster in which it writes, if it writes in one.", s.env.Name, d.Name, name)}
+		}
+		for _, ear := range s.registry.Ears(child.configs) {
+			astray[[2]string{name, ear.Driver}] = &fault.Fault{Code: fault.Invalid, Summary: "section is in a cluster",
+				Detail: fmt.Sprintf("%s has %s in its cluster %s. People hear of an environment's runs, not of a cluster's: the section belongs beside clusters.", s.env.Name, ear.Driver, name)}
 		}
 	}
 	return astray
@@ -165,6 +187,7 @@ func (s *Session) Tell(ctx context.Context, a Announcement) ([]Telling, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.Announced = d.tells.shown == nil
 		all = append(all, t)
 	}
 	return all, nil
@@ -173,7 +196,7 @@ func (s *Session) Tell(ctx context.Context, a Announcement) ([]Telling, error) {
 // Shown is what is told to others now or, with announcements, would be.
 func (s *Session) Shown(ctx context.Context, as ...Announcement) ([]Publication, error) {
 	var all []Publication
-	for _, d := range s.tellers() {
+	for _, d := range s.publishers() {
 		conn, err := s.teller(ctx, d)
 		if err != nil {
 			return nil, err
@@ -192,7 +215,7 @@ func (s *Session) Shown(ctx context.Context, as ...Announcement) ([]Publication,
 // whatever is closed.
 func (s *Session) Publishing() []Call {
 	var all []Call
-	for _, d := range s.tellers() {
+	for _, d := range s.publishers() {
 		all = append(all, Call{Action: d.tells.publish, Params: struct{}{}})
 	}
 	return all
@@ -201,7 +224,7 @@ func (s *Session) Publishing() []Call {
 // ToldMarks are the marks of what is told to others now.
 func (s *Session) ToldMarks(ctx context.Context) ([]FoundMark, error) {
 	var all []FoundMark
-	for _, d := range s.tellers() {
+	for _, d := range s.publishers() {
 		if d.traces == nil {
 			continue
 		}

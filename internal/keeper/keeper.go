@@ -39,6 +39,7 @@ type Keeper struct {
 	tried   map[string]attempt // the last one to open, by group
 	opening map[string]group   // by the run that opens it
 	said    map[string]bool    // complaints that need no repeating
+	did     map[string]bool    // the runs that it told of or executed
 
 	prolonged map[string]time.Time // when mutes were last prolonged, by run and end
 	quieting  map[string]bool      // the runs that prolong them
@@ -53,7 +54,7 @@ type attempt struct {
 // New makes a keeper. Only one may work on a state directory: the caller holds
 // control's Keep.
 func New(o Options) *Keeper {
-	return &Keeper{Options: o, tried: map[string]attempt{}, opening: map[string]group{}, said: map[string]bool{},
+	return &Keeper{Options: o, tried: map[string]attempt{}, opening: map[string]group{}, said: map[string]bool{}, did: map[string]bool{},
 		prolonged: map[string]time.Time{}, quieting: map[string]bool{}}
 }
 
@@ -68,7 +69,7 @@ func (k *Keeper) Run(ctx context.Context, enough func([]control.ClosedService) b
 		if err == nil {
 			var done bool
 			if done, err = k.enough(ctx, enough); done {
-				return nil
+				return k.heard(ctx)
 			}
 		}
 		if ctx.Err() != nil {
@@ -107,7 +108,10 @@ func (k *Keeper) Once(ctx context.Context) error {
 			return err
 		}
 		if !busy {
-			return k.Tick(ctx)
+			if err := k.Tick(ctx); err != nil {
+				return err
+			}
+			return k.heard(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -115,6 +119,20 @@ func (k *Keeper) Once(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// heard gives channels a moment to tell people of what the keeper did.
+func (k *Keeper) heard(ctx context.Context) error {
+	for id := range k.did {
+		missed, err := k.Control.Heard(ctx, id)
+		if err != nil {
+			return err
+		}
+		for _, m := range missed {
+			k.Complain("%s did not hear of all of run %s: %s", m.Who, m.Run, m.Why)
+		}
+	}
+	return nil
 }
 
 // busy tells whether this process executes a run that goes on by itself.
@@ -166,6 +184,7 @@ func (k *Keeper) carryOn(ctx context.Context) error {
 			k.once("waits "+r.ID, "run %s waits for a person: noren retry, skip, undo or stop %s", r.ID, r.ID)
 			continue
 		}
+		k.did[r.ID] = true
 		k.once("carry "+r.ID, "carrying on run %s, which was cut off", r.ID)
 		if err := k.Control.Execute(ctx, r.ID); err != nil {
 			return err
@@ -211,6 +230,7 @@ func (k *Keeper) tell(ctx context.Context, g group, m run.Reminder, try []string
 	if err := k.Control.Remind(ctx, g.closing.ID, m); err != nil {
 		return err
 	}
+	k.did[g.closing.ID] = true
 	now := k.Now()
 	r := Reminder{Topic: m.Topic, At: now, Environment: g.environment, Services: g.services, Run: g.closing.ID, Actor: g.closing.Actor,
 		Reason: g.closing.Plan.Reason, Until: g.until, Left: int(g.until.Sub(now).Seconds()), AutoOpen: g.autoOpen, Text: m.Text, Try: try}

@@ -79,7 +79,7 @@ func (k *Keeper) try(ctx context.Context, g group) (opening bool, no refusal, er
 		if err != nil {
 			return false, no, err // somebody was quicker, perhaps: the next look tells
 		}
-		k.opening[r.ID] = g
+		k.opening[r.ID], k.did[r.ID] = g, true
 		k.Complain("%s in %s: opening, run %s", strings.Join(g.services, ", "), g.environment, r.ID)
 		if err := k.Control.Execute(ctx, r.ID); err != nil {
 			return true, no, err
@@ -106,8 +106,12 @@ func (k *Keeper) report(ctx context.Context) error {
 		text := fmt.Sprintf("%s in %s: open again, by run %s", strings.Join(g.services, ", "), g.environment, id)
 		var try []string
 		if late := r.Untold(); len(late) > 0 {
-			text += "; apps still hear that it is closed: " + strings.Join(late, "; ")
-			try = []string{"noren appstatus publish --env " + g.environment}
+			who := "others"
+			try = []string{"noren leftovers --env " + g.environment}
+			if r.UntoldBy("appstatus") {
+				who, try = "apps", []string{"noren appstatus publish --env " + g.environment}
+			}
+			text += "; " + who + " still hear that it is closed: " + strings.Join(late, "; ")
 		}
 		if muted := r.StillMuted(); len(muted) > 0 {
 			text += "; monitors are still muted: " + strings.Join(muted, "; ")

@@ -79,6 +79,10 @@ type Plan struct {
 	Budgets   []driver.Budget `json:"budgets,omitempty"`
 	// Allow are the networks that the person let pass beside the catalog's.
 	Allow []string `json:"allow,omitempty"`
+	// Ears are the channels through which people hear of the run, and Lang the
+	// language in which.
+	Ears []driver.Ear `json:"ears,omitempty"`
+	Lang string       `json:"lang,omitempty"`
 }
 
 // A Note is a sentence for the plan's reader, and the targets it is about.

@@ -99,10 +99,15 @@ type Data struct {
 	From     time.Time     `json:"from,omitzero"`
 	By       string        `json:"by,omitempty"`
 	Services []string      `json:"services,omitempty"`
-	Topic    Topic         `json:"topic,omitempty"`   // of a reminder
-	Offset   time.Duration `json:"offset,omitempty"`  // of a reminder: of its moment from the end, negative before it
-	Nothing  bool          `json:"nothing,omitempty"` // the step found nothing to change
-	Attempts int           `json:"attempts,omitempty"`
+	Topic    Topic         `json:"topic,omitempty"`  // of a reminder
+	Offset   time.Duration `json:"offset,omitempty"` // of a reminder: of its moment from the end, negative before it
+	// Channel, Handle and Upto are of a channel that tells people: its name, what
+	// it kept, and the number of the last event that it has told.
+	Channel  string `json:"channel,omitempty"`
+	Handle   string `json:"handle,omitempty"`
+	Upto     int64  `json:"upto,omitempty"`
+	Nothing  bool   `json:"nothing,omitempty"` // the step found nothing to change
+	Attempts int    `json:"attempts,omitempty"`
 
 	// Of what a person did, and of a process that begins to execute.
 	Origin    *Origin       `json:"origin,omitempty"`
@@ -169,9 +174,11 @@ type Run struct {
 	Extensions []Extension
 	// Reminders are what people were told of the closing, oldest first.
 	Reminders []Reminder
-	Steps     map[string]*Step
-	planned   map[string]*plan.Step
-	Problem   *Problem // why the run waits, takes back, or ended as it did
+	// Heard is how far each channel has told people.
+	Heard   map[string]Heard
+	Steps   map[string]*Step
+	planned map[string]*plan.Step
+	Problem *Problem // why the run waits, takes back, or ended as it did
 	// Adopted is who rebuilt the run from its marks, and when: its records
 	// before that are elsewhere, or lost. It is zero for any other run.
 	Adopted Adoption
@@ -249,8 +256,8 @@ func (r *Run) Fold(e Event) {
 		return
 	}
 	r.Last, r.LastAt = e.Seq, e.At
-	if r.Status.Ended() && e.Type != Extended && e.Type != Reminded {
-		return // a closing that is done may still be extended, nothing else
+	if r.Status.Ended() && e.Type != Extended && e.Type != Reminded && !e.Type.ofChannels() {
+		return // a closing that is done may still be extended and told of, nothing else
 	}
 	if e.Step != "" {
 		r.foldStep(e)
@@ -281,6 +288,8 @@ func (r *Run) Fold(e Event) {
 		r.extended(e)
 	case Reminded:
 		r.reminded(e)
+	case Telling, Told, Missed:
+		r.heard(e)
 	case Adopted:
 		r.Adopted = Adoption{e.Data.Actor, e.At}
 	case RunEnded:

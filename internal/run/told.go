@@ -1,6 +1,10 @@
 package run
 
-import "github.com/noren-dev/noren/internal/plan"
+import (
+	"strings"
+
+	"github.com/noren-dev/noren/internal/plan"
+)
 
 // Untold says who was not told how things are now, a line each: of a run that is
 // done, the tellings that, being optional, failed or were skipped. Others then
@@ -34,4 +38,18 @@ func (r *Run) leftOut(name plan.StageName) []string {
 		}
 	}
 	return all
+}
+
+// UntoldBy tells whether a telling of the driver is among those that failed or
+// were skipped.
+func (r *Run) UntoldBy(driver string) bool {
+	for _, stage := range r.Plan.Stages {
+		for _, s := range stage.Steps {
+			st := r.Steps[s.ID].Status
+			if stage.Name == plan.StageTell && strings.HasPrefix(s.Action, driver+"/") && (st == StepWasSkipped || st == StepHasFailed) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -175,6 +175,13 @@ func (h Human) foot(p *plan.Plan) {
 	if h.brief && changes > mostDiffs {
 		h.print("  %s\n", faint(fmt.Sprintf("The diffs of these %d changes: noren plan, with the same arguments.", changes)))
 	}
+	if len(p.Ears) > 0 {
+		var who []string
+		for _, e := range p.Ears {
+			who = append(who, e.Who)
+		}
+		h.print("  told of it: %s\n", strings.Join(who, ", "))
+	}
 	h.budgets(p.Budgets)
 	h.notes(p.Notes)
 }
@@ -273,6 +280,8 @@ func Line(e run.Event, r *run.Run) string {
 		return fmt.Sprintf("end moved to %s by %s, run %s", Human{}.clock(e.Data.Until, r.Plan.Zone), e.Data.Actor, e.Data.By)
 	case run.Reminded:
 		return faint("told: " + e.Data.Text)
+	case run.Missed:
+		return yellow(e.Data.Channel + " did not hear of it: " + e.Data.Text)
 	}
 	return ""
 }

@@ -17,6 +17,10 @@ import (
 	"github.com/noren-dev/noren/internal/driver/mackerel"
 	"github.com/noren-dev/noren/internal/driver/newrelic"
 	"github.com/noren-dev/noren/internal/driver/pagerduty"
+	"github.com/noren-dev/noren/internal/driver/slack"
+	"github.com/noren-dev/noren/internal/driver/smtp"
+	"github.com/noren-dev/noren/internal/driver/statuspage"
+	"github.com/noren-dev/noren/internal/driver/webhook"
 )
 
 // Registry returns every driver.
@@ -35,5 +39,9 @@ func Registry() *driver.Registry {
 		newrelic.Driver(),
 		mackerel.Driver(),
 		pagerduty.Driver(),
+		slack.Driver(),
+		webhook.Driver(),
+		smtp.Driver(),
+		statuspage.Driver(),
 	)
 }
