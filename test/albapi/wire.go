@@ -135,8 +135,24 @@ func isWrite(call string) bool {
 	return !strings.HasPrefix(call, "Describe") && !strings.HasPrefix(call, "Get")
 }
 
+// elbVersion is the version of the one API that the server has.
+const elbVersion = "2015-12-01"
+
+// refuseOther answers for every other service, as to somebody who may ask for
+// none of it: in JSON, which all but those of the query protocol speak.
+func refuseOther(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = fmt.Fprintf(w, `{"__type": "AccessDeniedException", "message": "User: arn:aws:iam::%s:user/night is not authorized to perform this"}`, Account)
+}
+
 // serveAPI answers one call.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		refuseOther(w)
+		return
+	}
 	if err := r.ParseForm(); err != nil {
 		refuse("MalformedQueryString", "%v", err).send(w)
 		return
@@ -163,6 +179,10 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	do, known := handlers[call]
+	if !known && r.Form.Get("Version") != elbVersion {
+		(&refusal{http.StatusForbidden, "AccessDenied", fmt.Sprintf("User: arn:aws:iam::%s:user/night is not authorized to perform this", Account)}).send(w)
+		return
+	}
 	if !known {
 		refuse("InvalidAction", "Could not find operation %s", call).send(w)
 		return
