@@ -30,6 +30,14 @@ type Env struct {
 	CallPatience time.Duration
 }
 
+// Clock is Now, or the machine's clock where nobody gave one.
+func (e Env) Clock() func() time.Time {
+	if e.Now == nil {
+		return time.Now
+	}
+	return e.Now
+}
+
 // A Driver is one outside system that noren knows: its configuration, its
 // actions, the entrances it can close.
 type Driver struct {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/mute"
@@ -29,10 +28,6 @@ type conn struct {
 }
 
 func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
-	now := env.Now
-	if now == nil {
-		now = time.Now
-	}
 	o := vendorhttp.Options{System: "Alertmanager", Base: cfg.URL, CAFile: cfg.CAFile,
 		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "Bearer ", Key: cfg.Key("")}}}
 	if cfg.Org != 0 {
@@ -44,7 +39,7 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	}
 	b := &book{http: client}
 	return &conn{b, &mute.System[What]{Book: b, Driver: "alertmanager", Env: env.Name, Word: "silence", Seen: "silences",
-		Action: "alertmanager/silence.mute", Now: now, ByHand: func(e mute.Entry[What]) string {
+		Action: "alertmanager/silence.mute", Now: env.Clock(), ByHand: func(e mute.Entry[What]) string {
 			return fmt.Sprintf("curl -X DELETE %s/api/v2/silence/%s     # %s", strings.TrimSuffix(cfg.URL, "/"), e.ID, strings.Join(e.What.Matchers, ", "))
 		}}}, nil
 }

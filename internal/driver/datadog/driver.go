@@ -37,14 +37,10 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := env.Now
-	if now == nil {
-		now = time.Now
-	}
 	b := &book{http: client}
 	return &conn{b, &mute.System[What]{Book: b, Driver: "datadog", Env: env.Name, Word: "downtime", Seen: "downtimes", Action: "datadog/downtime.mute",
 		// An @ in a message would call whoever is named after it.
-		Now: now, Forbidden: "@{}", ByHand: func(e mute.Entry[What]) string {
+		Now: env.Clock(), Forbidden: "@{}", ByHand: func(e mute.Entry[What]) string {
 			return fmt.Sprintf(`curl -X DELETE -H "DD-API-KEY: $DD_API_KEY" -H "DD-APPLICATION-KEY: $DD_APP_KEY" %s%s/%s`, cfg.base(), downtimes, e.ID)
 		}}}, nil
 }

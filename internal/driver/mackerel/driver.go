@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/mute"
@@ -98,13 +97,9 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := env.Now
-	if now == nil {
-		now = time.Now
-	}
-	b := &book{http: client, now: now}
+	b := &book{http: client, now: env.Clock()}
 	return &conn{b, &mute.System[What]{Book: b, Driver: "mackerel", Env: env.Name, Word: "downtime", Seen: "downtimes", Action: "mackerel/downtime.mute",
-		Now: now, Limit: memoLimit, ByHand: func(e mute.Entry[What]) string {
+		Now: env.Clock(), Limit: memoLimit, ByHand: func(e mute.Entry[What]) string {
 			return fmt.Sprintf(`curl -X DELETE -H "X-Api-Key: $MACKEREL_APIKEY" %s%s/%s`, cfg.base(), downtimes, e.ID)
 		}}}, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/mute"
@@ -138,13 +137,9 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := env.Now
-	if now == nil {
-		now = time.Now
-	}
-	b := &book{http: client, account: cfg.Account, now: now}
+	b := &book{http: client, account: cfg.Account, now: env.Clock()}
 	return &conn{b, &mute.System[What]{Book: b, Driver: "newrelic", Env: env.Name, Word: "rule", Seen: "muting rules", Action: "newrelic/rule.mute",
-		Now: now, Limit: textLimit, ByHand: func(e mute.Entry[What]) string {
+		Now: env.Clock(), Limit: textLimit, ByHand: func(e mute.Entry[What]) string {
 			return fmt.Sprintf(`curl -H "API-Key: $NEW_RELIC_API_KEY" -H 'Content-Type: application/json' %s -d '{"query":"mutation{alertsMutingRuleDelete(accountId:%d,id:\"%s\"){id}}"}'`, cfg.base(), cfg.Account, e.ID)
 		}}}, nil
 }

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
@@ -91,13 +90,9 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := env.Now
-	if now == nil {
-		now = time.Now
-	}
 	b := &book{http: client}
 	return &conn{b, &mute.System[What]{Book: b, Driver: "pagerduty", Env: env.Name, Word: "window", Seen: "maintenance windows", Action: "pagerduty/window.mute",
-		Now: now, Limit: textLimit, ByHand: func(e mute.Entry[What]) string {
+		Now: env.Clock(), Limit: textLimit, ByHand: func(e mute.Entry[What]) string {
 			return fmt.Sprintf(`curl -X DELETE -H "Authorization: Token token=$PAGERDUTY_TOKEN" %s/maintenance_windows/%s`, cfg.base(), e.ID)
 		}}}, nil
 }

@@ -158,12 +158,7 @@ func (c *client) measure(ctx context.Context, g *types.AutoScalingGroup, alarms 
 	return nil
 }
 
-func (c *client) now() time.Time {
-	if c.conn.Env.Now == nil {
-		return time.Now()
-	}
-	return c.conn.Env.Now()
-}
+func (c *client) now() time.Time { return c.conn.Env.Clock()() }
 
 // notes say what the history tells of how the group will take the load once the
 // service is open again.
