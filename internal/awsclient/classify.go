@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -73,10 +74,11 @@ func (c *Conn) unavailable(err error, what, why string) error {
 	return fmt.Errorf("%s: %s: %w (%w)", what, why, action.ErrUnavailable, err)
 }
 
-// isCutOff tells a connection that ended before the answer did.
+// isCutOff tells a connection that ended before the answer did, or in the middle
+// of it: what was asked for may have been done.
 func isCutOff(err error) bool {
 	var sent *smithyhttp.RequestSendError
-	return errors.As(err, &sent)
+	return errors.As(err, &sent) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // isNoCredentials tells whether the chain of providers found none. The SDK has

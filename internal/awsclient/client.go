@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
@@ -71,6 +72,8 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 			t.MaxIdleConnsPerHost = 32
 		})),
 		config.WithAPIOptions(paced()),
+		// Its warnings would stand between noren's lines; errors say what they say.
+		config.WithLogger(logging.Nop{}),
 	}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))

@@ -13,6 +13,7 @@ package albapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +82,7 @@ type moment struct {
 
 type group struct {
 	arn, name, health, address string
-	healthy                    bool
+	healthy                    func() bool
 }
 
 // Start runs a server until the test ends.
@@ -198,13 +199,18 @@ func (s *Server) Remove(arn string) {
 func (s *Server) AddTargetGroup(name, health, address string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &group{arn: fmt.Sprintf("%stargetgroup/%s/%s", Prefix, name, s.id()), name: name, health: health, address: address, healthy: true}
+	g := &group{arn: fmt.Sprintf("%stargetgroup/%s/%s", Prefix, name, s.id()), name: name, health: health, address: address, healthy: func() bool { return true }}
 	s.groups = append(s.groups, g)
 	return g.arn
 }
 
 // SetHealthy says whether the target of a group is.
 func (s *Server) SetHealthy(arn string, healthy bool) {
+	s.SetHealth(arn, func() bool { return healthy })
+}
+
+// SetHealth asks whether the target of a group is healthy, each time.
+func (s *Server) SetHealth(arn string, healthy func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.groups {
@@ -351,4 +357,11 @@ func (s *Server) changed(l *listener) {
 	now := albrules.Listener{ARN: l.arn, Port: l.port, Protocol: l.protocol, Default: l.fallback, Rules: slices.Clone(l.rules)}
 	now.Sorted()
 	l.history = append(l.history, moment{time.Now().Add(s.delay), now})
+}
+
+// AllCalls counts every call by its name.
+func (s *Server) AllCalls() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.calls)
 }

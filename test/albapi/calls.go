@@ -132,7 +132,7 @@ func (s *Server) describeTargetHealth(n *node) ([]element, *refusal) {
 	for _, g := range s.groups {
 		if g.arn == n.at("TargetGroupArn").text {
 			state := of("TargetHealth", text("State", "healthy"))
-			if !g.healthy {
+			if !g.healthy() {
 				state = of("TargetHealth", text("State", "unhealthy"), text("Reason", "Target.FailedHealthChecks"), text("Description", "Health checks failed"))
 			}
 			return []element{many("TargetHealthDescriptions", []element{of("", of("Target", text("Id", "10.0.0.7"), text("Port", "80")), state)})}, nil
