@@ -13,7 +13,7 @@ package albapi
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
+
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +49,7 @@ type Server struct {
 	groups    []*group
 	tags      map[string]map[string]string // by ARN
 	quota     int
+	page      int
 	made      int
 	delay     time.Duration
 
@@ -88,8 +89,8 @@ type group struct {
 // Start runs a server until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, tags: map[string]map[string]string{}, quota: albrules.MaxRules, calls: map[string]int{}, denied: map[string]bool{}}
-	api := httptest.NewUnstartedServer(http.HandlerFunc(s.serveAPI))
+	s := &Server{t: t, tags: map[string]map[string]string{}, quota: albrules.MaxRules, page: smallPage, calls: map[string]int{}, denied: map[string]bool{}}
+	api := httptest.NewUnstartedServer(s)
 	api.Config.SetKeepAlivesEnabled(false) // a lost answer takes no other call with it
 	api.Start()
 	t.Cleanup(api.Close)
@@ -279,6 +280,13 @@ func (s *Server) SetQuota(n int) {
 	s.quota = n
 }
 
+// SetPage sets how much a page has at most. AWS's have 400.
+func (s *Server) SetPage(most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page = most
+}
+
 // SetDelay lets rules take effect a while after their call.
 func (s *Server) SetDelay(d time.Duration) {
 	s.mu.Lock()
@@ -357,11 +365,4 @@ func (s *Server) changed(l *listener) {
 	now := albrules.Listener{ARN: l.arn, Port: l.port, Protocol: l.protocol, Default: l.fallback, Rules: slices.Clone(l.rules)}
 	now.Sorted()
 	l.history = append(l.history, moment{time.Now().Add(s.delay), now})
-}
-
-// AllCalls counts every call by its name.
-func (s *Server) AllCalls() map[string]int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.calls)
 }
