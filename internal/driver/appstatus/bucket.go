@@ -1,10 +1,13 @@
 package appstatus
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -29,6 +32,8 @@ type bucket struct {
 	front bool
 	http  *http.Client
 	fresh func() *appstatus.Document
+
+	mu sync.Mutex // held from reading to writing: the steps of one process take turns
 }
 
 func (b *bucket) String() string { return b.store.String() }
@@ -62,6 +67,8 @@ func (b *bucket) marks(ctx context.Context) (map[string]string, error) {
 // a file. CloudFront is told between the two, and also where the document is
 // written already: whoever wrote it may have died before.
 func (b *bucket) update(ctx context.Context, edit func(*appstatus.Document, map[string]string) (edited, error)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	document, err := b.store.Document(ctx)
 	if err != nil {
 		return err
@@ -128,7 +135,7 @@ func (b *bucket) settled(ctx context.Context, does func(*appstatus.Document) boo
 	if err != nil {
 		return action.Verdict{}, err
 	}
-	v := action.Verdict{Summary: "it is not proved that apps hear of it: " + b.String() + " is written, and " + b.url + " does not show it yet"}
+	v := action.Verdict{Summary: "it is not proved yet that apps hear of it: " + b.String() + " is written, and " + b.url + " does not show it"}
 	got, err := b.visit(ctx, b.url)
 	switch {
 	case err != nil:
@@ -139,7 +146,7 @@ func (b *bucket) settled(ctx context.Context, does func(*appstatus.Document) boo
 		if told.Done {
 			return action.Verdict{OK: true, Summary: "apps hear of it: " + b.url + " shows it"}, nil
 		}
-		v.Summary = "it is not proved that all apps hear of it: " + b.url + " shows it here, and other places of CloudFront may not yet"
+		v.Summary = "it is not proved yet that all apps hear of it: " + b.url + " shows it here, and other places of CloudFront may not yet"
 	default:
 		v.Findings = []string{"it shows the document written at " + got.document.Updated.Format("15:04:05 MST")}
 	}
@@ -200,12 +207,10 @@ func (b *bucket) leads(ctx context.Context, v action.Verdict, document awsstatus
 	default:
 		return no("apps do not get the status document", got.words+": does this address lead to "+b.String()+"?")
 	}
-	where := strings.TrimSuffix(b.url, b.url[strings.LastIndex(b.url, "/")+1:])
-	marks := b.store.MarksKey()
-	marks = where + marks[strings.LastIndex(marks, "/")+1:]
+	marks := b.url[:strings.LastIndex(b.url, "/")+1] + path.Base(b.store.MarksKey())
 	if _, object, err := b.store.Marks(ctx); err != nil {
 		return action.Verdict{}, err
-	} else if seen, err := b.visit(ctx, marks); err == nil && object.Data != nil && string(seen.body) == string(object.Data) {
+	} else if seen, err := b.visit(ctx, marks); err == nil && object.Data != nil && bytes.Equal(seen.body, object.Data) {
 		return no("everybody can read who closed what", "the marks of closings are shown at "+marks+": let the distribution read nothing but the document", b.store.LetsCloudFrontRead())
 	}
 	return v, nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"testing"
 )
 
 // bucket answers S3. Source:
@@ -138,9 +139,9 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) {
 }
 
 // Visit is what a customer gets at a path.
-func (s *Server) Visit(path string) (status int, body string) {
+func (s *Server) Visit(t testing.TB, path string) (status int, body string) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 	s.visit(w, r)
 	return w.Code, w.Body.String()
 }

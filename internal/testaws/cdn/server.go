@@ -28,8 +28,9 @@ const (
 	Region = "us-east-1"
 	// Account is the caller's.
 	Account = "123456789012"
-	// Bucket and Distribution are there from the start.
-	Bucket       = "example-status"
+	// Bucket is there from the start.
+	Bucket = "example-status"
+	// Distribution serves it.
 	Distribution = "E2QWRUHAPOMQZL"
 	// ExpiredKey is an access key whose session has ended.
 	ExpiredKey = "ASIAEXPIRED"
