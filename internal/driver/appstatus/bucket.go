@@ -124,9 +124,6 @@ func (b *bucket) patience() time.Duration {
 // settled asks, as an app would, for the document, and tells whether it says what
 // it should: what does says.
 func (b *bucket) settled(ctx context.Context, does func(*appstatus.Document) bool) (action.Verdict, error) {
-	if b.url == "" {
-		return action.Verdict{OK: true, Summary: b.String() + " is written; whether apps get it was not asked, since appstatus has no url"}, nil
-	}
 	written, err := b.store.Document(ctx)
 	if err != nil {
 		return action.Verdict{}, err
@@ -134,6 +131,9 @@ func (b *bucket) settled(ctx context.Context, does func(*appstatus.Document) boo
 	told, err := b.store.Invalidate(ctx, written)
 	if err != nil {
 		return action.Verdict{}, err
+	}
+	if b.url == "" {
+		return b.unseen(told), nil
 	}
 	v := action.Verdict{Summary: "it is not proved yet that apps hear of it: " + b.String() + " is written, and " + b.url + " does not show it"}
 	got, err := b.visit(ctx, b.url)
@@ -159,6 +159,18 @@ func (b *bucket) settled(ctx context.Context, does func(*appstatus.Document) boo
 	}
 	v.Try = []string{"curl -i " + b.url, "noren appstatus show --env " + b.env + "   # what is written"}
 	return v, nil
+}
+
+// unseen is all that can be said where nobody knows what apps get.
+func (b *bucket) unseen(told awsstatus.Invalidation) action.Verdict {
+	const unasked = "whether apps get it was not asked, since appstatus has no url"
+	switch {
+	case !b.front:
+		return action.Verdict{OK: true, Summary: b.String() + " is written; " + unasked}
+	case told.Done:
+		return action.Verdict{OK: true, Summary: b.String() + " is written, and CloudFront has completed invalidation " + told.ID + "; " + unasked}
+	}
+	return action.Verdict{Summary: b.String() + " is written, and invalidation " + told.ID + " of CloudFront is in progress"}
 }
 
 // writable asks whether noren may write and tell CloudFront, and whether the

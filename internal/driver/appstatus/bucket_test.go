@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +293,31 @@ func TestInvalidationMatters(t *testing.T) {
 	}
 }
 
+// TestUnseen: where noren cannot reach what apps read, CloudFront's word is waited
+// for, and it is said that it is no more than that.
+func TestUnseen(t *testing.T) {
+	testaws.Isolate(t)
+	s := cdn.Start(t)
+	cfg := inS3(s)
+	cfg.URL, cfg.CloudFront.Path = "", "/"+key
+	s.Slow(2)
+	c, err := moves(t, cfg, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"false invalidation I1 of CloudFront is in progress", "true CloudFront has completed invalidation I1; whether apps get it was not asked"} {
+		v, err := settled(t.Context(), c.place, nil)
+		ok, words, _ := strings.Cut(want, " ")
+		if err != nil || fmt.Sprint(v.OK) != ok || !strings.Contains(v.Summary, words) {
+			t.Errorf("%+v, %v; want %s", v, err, want)
+		}
+	}
+	cfg.CloudFront = nil
+	if v, err := settled(t.Context(), process(t, cfg).place, nil); err != nil || !v.OK || !strings.Contains(v.Summary, "has no url") {
+		t.Errorf("no url: %+v, %v", v, err)
+	}
+}
+
 // TestObjectsSayWhatTheyAre: type, life in caches, and marks under a key that no
 // distribution may use.
 func TestObjectsSayWhatTheyAre(t *testing.T) {
@@ -311,81 +335,6 @@ func TestObjectsSayWhatTheyAre(t *testing.T) {
 	}
 	if status, body := s.Visit(t, "/public/.app-status.json.marks"); status != 403 || strings.Contains(body, "close-1") {
 		t.Errorf("everybody gets the marks: %d %s", status, body)
-	}
-}
-
-// TestWritableRefuses: what is wrong is found before anything is written, with what
-// to do.
-func TestWritableRefuses(t *testing.T) {
-	testaws.Isolate(t)
-	for name, tc := range map[string]struct {
-		set  func(t *testing.T, s *cdn.Server, c *Config)
-		code fault.Code
-		want []string
-	}{
-		"bucket":         {func(_ *testing.T, _ *cdn.Server, c *Config) { c.S3.Bucket = "exmaple-status" }, fault.NotFound, []string{"no bucket exmaple-status", "aws s3 ls"}},
-		"region":         {func(_ *testing.T, s *cdn.Server, _ *Config) { s.MoveBucket("eu-west-1") }, fault.Invalid, []string{"the bucket is in eu-west-1, and prod looks for it in us-east-1", "region: eu-west-1"}},
-		"account":        {func(_ *testing.T, s *cdn.Server, _ *Config) { s.SellBucket() }, fault.Denied, []string{"does not belong to account 123456789012", "role"}},
-		"other account":  {func(_ *testing.T, _ *cdn.Server, c *Config) { c.S3.Account = "111111111111" }, fault.Invalid, []string{"111111111111", "Nothing was touched"}},
-		"expired":        {func(t *testing.T, _ *cdn.Server, _ *Config) { t.Setenv("AWS_ACCESS_KEY_ID", cdn.ExpiredKey) }, fault.Denied, []string{"expired", "aws sso login"}},
-		"distribution":   {func(_ *testing.T, _ *cdn.Server, c *Config) { c.CloudFront.Distribution = "ENOBODY" }, fault.NotFound, []string{"distribution ENOBODY", "list-distributions"}},
-		"may not read":   {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Deny("s3:GetObject") }, fault.Denied, []string{"s3:GetObject", `"arn:aws:s3:::example-status/public/app-status.json"`}},
-		"may not write":  {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Deny("s3:PutObject") }, fault.Denied, []string{"s3:PutObject", `"Resource"`}},
-		"says no more":   {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Deny("s3:PutObject"); s.BeTerse() }, fault.Denied, []string{"may not s3:PutObject on arn:aws:s3:::example-status/public/", `"s3:PutObject"`}},
-		"may not tell":   {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Deny("cloudfront:CreateInvalidation") }, fault.Denied, []string{"cloudfront:CreateInvalidation", `"arn:aws:cloudfront::123456789012:distribution/E2QWRUHAPOMQZL"`}},
-		"may not see":    {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Deny("cloudfront:GetInvalidation"); s.BeTerse() }, fault.Denied, []string{`"cloudfront:GetInvalidation"`}},
-		"not a document": {func(_ *testing.T, s *cdn.Server, _ *Config) { s.Put(key, []byte("<html>")) }, fault.Invalid, []string{"cannot be read", "aws s3 mv"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := cdn.Start(t)
-			cfg := inS3(s)
-			tc.set(t, s, &cfg)
-			_, err := process(t, cfg).place.writable(t.Context())
-			var f *fault.Fault
-			if !errors.As(err, &f) || f.Code != tc.code {
-				t.Fatalf("got %v, want %s", err, tc.code)
-			}
-			said := f.Summary + "\n" + f.Detail + "\n" + strings.Join(f.Try, "\n")
-			for _, want := range tc.want {
-				if !strings.Contains(said, want) {
-					t.Errorf("%q is not in\n%s", want, said)
-				}
-			}
-			if calls := s.Calls(); len(calls) > 0 {
-				t.Errorf("it wrote: %v", calls)
-			}
-		})
-	}
-}
-
-// TestWritableLooksAsAppsDo: what apps would get is looked at before a closing.
-func TestWritableLooksAsAppsDo(t *testing.T) {
-	testaws.Isolate(t)
-	for name, tc := range map[string]struct {
-		set  func(s *cdn.Server, c *Config)
-		ok   bool
-		want string
-	}{
-		"all is well":   {func(*cdn.Server, *Config) {}, true, "can be written: s3://example-status/public/app-status.json"},
-		"no url":        {func(_ *cdn.Server, c *Config) { c.CloudFront, c.URL = nil, "" }, true, "no url"},
-		"blind":         {func(s *cdn.Server, _ *Config) { s.Blind(true) }, false, `"AWS:SourceArn": "arn:aws:cloudfront::123456789012:distribution/E2QWRUHAPOMQZL"`},
-		"another path":  {func(_ *cdn.Server, c *Config) { c.URL = strings.Replace(c.URL, "app-status", "other", 1) }, false, "answers 403"},
-		"nobody there":  {func(_ *cdn.Server, c *Config) { c.URL = "http://127.0.0.1:1/app-status.json" }, false, "cannot be asked for from here"},
-		"marks in view": {func(s *cdn.Server, _ *Config) { s.Put("public/.app-status.json.marks", []byte(`{"shop":"mika"}`)) }, false, "everybody can read who closed what"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := cdn.Start(t)
-			cfg := inS3(s)
-			put(t, s, process(t, cfg), func(*appstatus.Document) {})
-			tc.set(s, &cfg)
-			v, err := process(t, cfg).place.writable(t.Context())
-			if said := v.Summary + strings.Join(slices.Concat(v.Findings, v.Try), "\n"); err != nil || v.OK != tc.ok || !strings.Contains(said, tc.want) {
-				t.Errorf("%v %s, %v; want %t and %q", v.OK, said, err, tc.ok, tc.want)
-			}
-			if calls := s.Calls(); len(calls) > 0 {
-				t.Errorf("it wrote: %v", calls)
-			}
-		})
 	}
 }
 

@@ -18,11 +18,14 @@ type S3 struct {
 // CloudFront says what serves the object.
 type CloudFront struct {
 	Distribution string `json:"distribution" jsonschema:"required,example=E2QWRUHAPOMQZL" jsonschema_description:"The ID of the distribution, in the account of s3."`
+	// Path is where the distribution serves the object; by default that of URL.
+	Path string `json:"path,omitempty" jsonschema:"example=/app-status.json" jsonschema_description:"Where the distribution serves the object, which is what it is told to forget. By default the path of url."`
 }
 
 var (
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 	bucketForm       = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	pathForm         = regexp.MustCompile(`^/[^*?#\s]*[^*?#\s/]$`)
 	distributionForm = regexp.MustCompile(`^[A-Z0-9]+$`)
 )
 
@@ -55,14 +58,17 @@ func (c Config) online(add func(key, format string, args ...any)) {
 	if c.CloudFront != nil && !distributionForm.MatchString(c.CloudFront.Distribution) {
 		add("cloudfront.distribution", "%q is not the ID of a distribution, such as E2QWRUHAPOMQZL", c.CloudFront.Distribution)
 	}
+	if c.CloudFront != nil && c.CloudFront.Path != "" && !pathForm.MatchString(c.CloudFront.Path) {
+		add("cloudfront.path", "%q is not the path of one document, such as /app-status.json", c.CloudFront.Path)
+	}
 	u, err := url.Parse(c.URL)
 	switch {
-	case c.URL == "" && c.CloudFront != nil:
-		add("url", "say where apps read the document, such as https://status.example.com/app-status.json: it is what CloudFront is told to forget, and where noren looks whether it did")
+	case c.URL == "" && c.CloudFront != nil && c.CloudFront.Path == "":
+		add("url", "say where apps read the document, such as https://status.example.com/app-status.json: it is what CloudFront is told to forget, and where noren looks whether it did. Where noren cannot reach it, say cloudfront.path instead")
 	case c.URL == "":
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		add("url", "%q is no http or https URL", c.URL)
-	case u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(c.path(), "/"):
+	case u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(u.Path, "/") || u.Path == "":
 		add("url", "%q is not the address of a document alone: leave out what is before the host and after the path", c.URL)
 	}
 }
@@ -75,8 +81,11 @@ func (c Config) ResidesIn() string {
 	return ""
 }
 
-// path is where the document is at its host, as CloudFront knows it.
+// path is where CloudFront serves the document.
 func (c Config) path() string {
+	if c.CloudFront != nil && c.CloudFront.Path != "" {
+		return c.CloudFront.Path
+	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.EscapedPath() == "" {
 		return "/"
