@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/catalog"
@@ -73,6 +74,7 @@ type liveCheck struct {
 	session *driver.Session
 	needs   [][]action.Permission // by service
 	denied  []error               // by service: why its entrances could not be read
+	asking  sync.Map              // checks of what is told of many services, of which one asks
 }
 
 // service plans the service's closing, which reads all that a closing would
@@ -231,12 +233,16 @@ func (l *liveCheck) reachable(ctx context.Context, p *plan.Plan, s catalog.Servi
 	}
 }
 
-// told asks whether others could be told, as a closing asks before anything else.
+// told asks whether others could be told, as a closing asks before anything else:
+// once of what several services are told in.
 func (l *liveCheck) told(ctx context.Context, i int, calls []driver.Call, s catalog.Service, out *ServiceCheck) {
 	for _, call := range calls {
 		in, _, err := openCall(ctx, l.session, call)
 		if err != nil || in.Check == nil {
 			continue // it is said by the plan
+		}
+		if _, asked := l.asking.LoadOrStore(in.Action+" "+in.Target, true); asked {
+			continue
 		}
 		switch v, err := in.Check.Check(ctx); {
 		case err != nil:

@@ -2,10 +2,12 @@ package appstatus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -429,5 +431,53 @@ func makeBucket(t *testing.T, endpoint string) {
 	_ = res.Body.Close()
 	if res.StatusCode != http.StatusOK {
 		t.Fatal(res.Status)
+	}
+}
+
+// TestManyAtOnce: two norens tell of six services each at the same moment, and
+// none is lost.
+func TestManyAtOnce(t *testing.T) {
+	testaws.Isolate(t)
+	s := cdn.Start(t)
+	cfg := inS3(s)
+	put(t, s, process(t, cfg), func(*appstatus.Document) {})
+	section, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for p := range 2 {
+		session := driver.NewRegistry(Driver()).Open(driver.Env{Name: "prod", Now: func() time.Time { return noon }}, driver.Configs{"appstatus": section})
+		for n := range 6 {
+			all.Go(func() {
+				raw, err := json.Marshal(params(fmt.Sprintf("service-%d-%d", p, n)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				in, err := session.Action(t.Context(), "appstatus/service.tell", raw)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				to, err := in.Change.Propose(action.State{})
+				if err == nil {
+					err = in.Change.Apply(t.Context(), action.State{}, to)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	closed := 0
+	for _, service := range parsed(t, s).Services {
+		if service.Closing != nil {
+			closed++
+		}
+	}
+	if closed != 12 {
+		t.Errorf("%d of 12 are told", closed)
 	}
 }
