@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -55,7 +56,7 @@ func (s *Store) Invalidate(ctx context.Context, written Object) (Invalidation, e
 	s.mu.Lock()
 	s.invalidations[reference] = id
 	s.mu.Unlock()
-	return Invalidation{ID: id, Done: aws.ToString(out.Invalidation.Status) == completed}, nil
+	return Invalidation{ID: id, Done: strings.EqualFold(aws.ToString(out.Invalidation.Status), completed)}, nil
 }
 
 func (s *Store) batch(reference string, quantity int32) *cloudfront.CreateInvalidationInput {
@@ -68,7 +69,7 @@ func (s *Store) invalidation(ctx context.Context, id string) (Invalidation, erro
 	if err != nil {
 		return Invalidation{}, s.explainFront(err, "ask about invalidation "+id+" of distribution "+s.cfg.Distribution)
 	}
-	return Invalidation{ID: id, Done: aws.ToString(out.Invalidation.Status) == completed}, nil
+	return Invalidation{ID: id, Done: strings.EqualFold(aws.ToString(out.Invalidation.Status), completed)}, nil
 }
 
 // MayInvalidate asks whether the distribution is there and may be told: by a

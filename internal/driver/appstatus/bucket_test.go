@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -384,53 +383,6 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 	if d := parsed(t, s); d.Services["api"].Status != appstatus.Maintenance || d.Services["shop"].Status != appstatus.Maintenance {
 		t.Errorf("one of two is lost: %+v", d.Services)
-	}
-}
-
-// TestMoto holds the wire format against another's reading of it: moto keeps to
-// conditions, and to nothing else here.
-func TestMoto(t *testing.T) {
-	moto := testaws.Start(t)
-	makeBucket(t, moto.Endpoint)
-	cfg := config("")
-	cfg.S3 = &S3{Bucket: cdn.Bucket, Key: key, Config: awsclient.Config{Region: testaws.Region, Endpoint: moto.Endpoint}}
-	c := process(t, cfg)
-	if v, err := c.place.writable(t.Context()); err != nil || !v.OK {
-		t.Fatalf("%+v, %v", v, err)
-	}
-	for _, there := range []bool{true, true, false, false} {
-		c, err := moves(t, cfg, there)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := c.place.read(t.Context())
-		if err != nil || (d.Services["shop"].Closing != nil) != there || (markIn(t, c) != nil) != there {
-			t.Errorf("closed %t: %+v, %v, mark %v", there, d, err, markIn(t, c))
-		}
-		if v, err := c.place.writable(t.Context()); err != nil || !v.OK {
-			t.Errorf("closed %t: %+v, %v", there, v, err)
-		}
-	}
-	cfg.S3.Bucket = "nobodys-status"
-	if _, err := process(t, cfg).place.writable(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.NotFound}) {
-		t.Errorf("a bucket that is not there: %v", err)
-	}
-}
-
-func makeBucket(t *testing.T, endpoint string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, endpoint+"/"+cdn.Bucket, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/"+testaws.Region+"/s3/aws4_request, SignedHeaders=host, Signature=0")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		t.Fatal(res.Status)
 	}
 }
 
