@@ -26,12 +26,13 @@ type pace struct {
 // which is tried again.
 //
 // Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-throttling.html
-// (reads 40 tokens, 10 a second); https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
+// (reads 40 tokens, 10 a second; writes are not documented, and are those that the
+// AWS Load Balancer Controller allows itself, pkg/aws/throttle/defaults.go); https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html
 // (service: reads 100 and 20 a second, writes 50 and 5 a second).
 var (
 	unknownPace = pace{10, 20}
 	reading     = map[string]pace{"Elastic Load Balancing v2": {10, 40}, "ECS": {20, 100}}
-	writing     = map[string]pace{"Elastic Load Balancing v2": {10, 20}, "ECS": {5, 50}}
+	writing     = map[string]pace{"Elastic Load Balancing v2": {10, 40}, "ECS": {5, 50}}
 )
 
 // paced makes each request wait for its turn.

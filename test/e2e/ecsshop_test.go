@@ -21,7 +21,7 @@ type fleet struct {
 
 func newFleet(t testing.TB) *fleet {
 	t.Helper()
-	f := &fleet{ecsshop.Start(t), t.TempDir()}
+	f := &fleet{ecsshop.Start(t, 1), t.TempDir()}
 	if err := os.WriteFile(filepath.Join(f.dir, "noren.yaml"), []byte(f.Catalog(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}

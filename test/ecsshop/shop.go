@@ -28,13 +28,17 @@ type Shop struct {
 	// Ports are those of the load balancers, by name.
 	Ports map[string]int
 
-	listeners map[string]string // ARNs by load balancer
+	// Listeners are the ARNs of their listeners, by the load balancer's name.
+	Listeners map[string]string
+
+	limits limits
 }
 
-// Start builds the example's shop, which serves until the test ends.
-func Start(t testing.TB) *Shop {
+// Start builds the example's shop, which serves until the test ends. Its rules
+// have priorities from first on.
+func Start(t testing.TB, first int) *Shop {
 	t.Helper()
-	s := &Shop{Layout: Read(t, Example()), Balancing: albapi.Start(t), ECS: strict.Start(t), Ports: map[string]int{}, listeners: map[string]string{}}
+	s := &Shop{Layout: Read(t, Example()), Balancing: albapi.Start(t), ECS: strict.Start(t), Ports: map[string]int{}, Listeners: map[string]string{}}
 	s.Balancing.SetPage(400)
 	for _, name := range s.Services {
 		cluster, service, _ := strings.Cut(name, "/")
@@ -43,7 +47,7 @@ func Start(t testing.TB) *Shop {
 	}
 	for _, name := range s.Balancers() {
 		s.Balancing.AddLoadBalancer(name, "application", nil)
-		s.listeners[name], s.Ports[name] = s.Balancing.AddListener(name, albrules.Action{Type: albrules.TypeFixed, Fixed: &albrules.Fixed{Status: "404", Type: "text/plain", Body: "nothing here"}})
+		s.Listeners[name], s.Ports[name] = s.Balancing.AddListener(name, albrules.Action{Type: albrules.TypeFixed, Fixed: &albrules.Fixed{Status: "404", Type: "text/plain", Body: "nothing here"}})
 	}
 	for i, e := range s.Endpoints {
 		application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, e.Service) }))
@@ -53,7 +57,7 @@ func Start(t testing.TB) *Shop {
 			_, running := s.ECS.Service(e.Task)
 			return running > 0
 		})
-		s.Balancing.AddRule(s.listeners[e.Balancer], i+1, albapi.Host(e.Host, e.Path, albapi.Forward(group)), map[string]string{"Name": e.Service})
+		s.Balancing.AddRule(s.Listeners[e.Balancer], first+i, albapi.Host(e.Host, e.Path, albapi.Forward(group)), map[string]string{"Name": e.Service})
 	}
 	s.front(t)
 	return s
@@ -64,7 +68,11 @@ func Start(t testing.TB) *Shop {
 func (s *Shop) front(t testing.TB) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		query := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+		if s.limits.refused(w, r) {
+			return
+		}
+		if query {
 			s.Balancing.ServeHTTP(w, r)
 			return
 		}
@@ -83,8 +91,8 @@ func (s *Shop) Catalog(t testing.TB) string {
 // Drawing is all that is set up, as text, for comparing.
 func (s *Shop) Drawing() string {
 	var out strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
-		fmt.Fprintf(&out, "%s\n%s", name, s.Balancing.Drawing(s.listeners[name]))
+	for _, name := range slices.Sorted(maps.Keys(s.Listeners)) {
+		fmt.Fprintf(&out, "%s\n%s", name, s.Balancing.Drawing(s.Listeners[name]))
 	}
 	return out.String() + s.ECS.Snapshot()
 }

@@ -56,9 +56,10 @@ def build():
                         Actions=[{"Type": "forward", "TargetGroupArn": group}])
     for cluster in sorted({s["cluster"] for s in world["services"]}):
         ecs.create_cluster(clusterName=cluster)
-    ecs.register_task_definition(family="web", containerDefinitions=[{"name": "web", "image": "web", "memory": 64}])
+    task = ecs.register_task_definition(family="web", containerDefinitions=[{"name": "web", "image": "web", "memory": 64}])
+    world["task"] = task["taskDefinition"]["taskDefinitionArn"]
     for s in world["services"]:
-        ecs.create_service(cluster=s["cluster"], serviceName=s["name"], taskDefinition="web", desiredCount=s["desired"],
+        ecs.create_service(cluster=s["cluster"], serviceName=s["name"], taskDefinition=world["task"], desiredCount=s["desired"],
                            # terraform's provider crashes where a service has none.
                            networkConfiguration={"awsvpcConfiguration": {"subnets": subnets, "securityGroups": [], "assignPublicIp": "DISABLED"}})
         # In moto the tasks of a service run once its count is set again.
@@ -182,7 +183,7 @@ def terraform():
                 "action": [{"type": "fixed-response", "fixed_response": [{"status_code": "503", "content_type": "text/html", "message_body": "closed " * 140}]}],
                 "condition": [{"host_header": [{"values": ["${each.value.host}"]}]}],
                 "dynamic": {"condition": {"for_each": "${length(each.value.paths) > 0 ? [1] : []}", "content": {"path_pattern": [{"values": "${each.value.paths}"}]}}}}},
-            "aws_ecs_service": {"all": {"for_each": "${local.services}", "name": "${each.key}", "cluster": "${each.value.cluster}", "task_definition": "web",
+            "aws_ecs_service": {"all": {"for_each": "${local.services}", "name": "${each.key}", "cluster": "${each.value.cluster}", "task_definition": world["task"],
                                         "network_configuration": [{"subnets": world["subnets"]}],
                                         "desired_count": "${var.closed ? 0 : each.value.desired}"}},
             "aws_appautoscaling_target": {"all": {
