@@ -295,6 +295,18 @@ func (c *closeChange) markTags(to *State) (map[string]string, error) {
 	return awsclient.Tags(*c.mark)
 }
 
+// Between implements driver.TypedMidway: every rule of noren's that is there is as
+// it is in one of the states, and they are not all in front.
+func (c *closeChange) Between(now, a, b *State) bool {
+	if now == nil || now.Unfinished == "" {
+		return false
+	}
+	return !slices.ContainsFunc(now.Rules, func(r albrules.Named) bool {
+		is := func(have albrules.Named) bool { return have.Name == r.Name && have.Equal(r.Rule) }
+		return !slices.ContainsFunc(rulesOf(a), is) && !slices.ContainsFunc(rulesOf(b), is)
+	})
+}
+
 // Settled implements driver.TypedWaiter: the rules read back as they were
 // written. That they are seen is for the probe to say, since a load balancer
 // does not tell when they have reached all its nodes.
