@@ -140,7 +140,7 @@ func (w *world) all(t testing.TB, name string) string {
 		return "gone"
 	}
 	must(t, err)
-	raw, err := json.Marshal([]any{out.Description, out.EndDate, out.StartDate, out.FlexibleTimeWindow, out.ScheduleExpression, out.ScheduleExpressionTimezone, out.Target, out.KmsKeyArn, out.ActionAfterCompletion})
+	raw, err := json.Marshal([]any{parseDescription(out.Description).text, out.EndDate, out.StartDate, out.FlexibleTimeWindow, out.ScheduleExpression, out.ScheduleExpressionTimezone, out.Target, out.KmsKeyArn, out.ActionAfterCompletion})
 	must(t, err)
 	return string(raw)
 }
@@ -154,16 +154,28 @@ func TestScheduleKeepsTheContract(t *testing.T) {
 		name := fmt.Sprintf("sums%d", w.n)
 		w.schedule(t, name, "cron(0 2 * * ? *)")
 		wr := wire.New(t, w.moto.Endpoint)
-		change, err := openSchedule(open(t, wr.Endpoint), ScheduleParams{fallback, name})
+		p := ScheduleParams{Group: fallback, Name: name}
+		change, err := openSchedule(open(t, wr.Endpoint), p)
 		must(t, err)
+		in := driver.Bare(change)
 		return actiontest.Target{
-			Name: "schedule default/" + name, Change: driver.Bare(change).Change,
+			Name: "schedule default/" + name, Change: in.Change, Marked: in.Marker.Marked,
+			Mark: func(t testing.TB) *action.Mark {
+				now, err := (&schedule{client: w.direct, p: p}).get(t.Context())
+				must(t, err)
+				m, ok, err := parseDescription(now.Description).mark()
+				must(t, err)
+				if !ok {
+					return nil
+				}
+				return &m
+			},
 			Meddle: func(t testing.TB) {
 				_, err := w.direct.scheduler.DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: aws.String(name)})
 				must(t, err)
 			},
 			MeddleBeside: func(t testing.TB) {
-				s := &schedule{w.direct, ScheduleParams{fallback, name}}
+				s := &schedule{client: w.direct, p: p}
 				now, err := s.get(t.Context())
 				must(t, err)
 				_, err = w.direct.scheduler.UpdateSchedule(t.Context(), &scheduler.UpdateScheduleInput{Name: now.Name, State: now.State, FlexibleTimeWindow: now.FlexibleTimeWindow,
@@ -188,7 +200,7 @@ func TestRest(t *testing.T) {
 	rest := func(kind, name string) (*driver.Resting, error) {
 		opened, err := openRuleWorkload(c, name, NoOptions{})
 		if kind == "schedule" {
-			opened, err = openScheduleWorkload(c, name, NoOptions{})
+			opened, err = openScheduleWorkload(c, name, ScheduleOptions{})
 		}
 		if err != nil {
 			return nil, err
@@ -197,7 +209,7 @@ func TestRest(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"rule nightly": "does not fire while", "rule shop/orders": "are lost while it is disabled", "rule shop/idle": "disabled already",
-		"schedule sums": "no tags on a schedule", "schedule default/once": "fires once",
+		"schedule sums": "at the end of the description of", "schedule default/once": "fires once",
 	} {
 		kind, key, _ := strings.Cut(name, " ")
 		r, err := rest(kind, key)
