@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
 const (
@@ -44,11 +48,18 @@ var listening = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
 // process at it: a test that calls it cannot be parallel. It ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	Isolate(t)
+	return Serve(t)
+}
+
+// Serve runs a server for this test, empty, and leaves it to its callers to have
+// credentials, as [Server.Config] has. It ends with the test.
+func Serve(t testing.TB) *Server {
+	t.Helper()
 	path, err := exec.LookPath(serverBinary)
 	if err != nil {
 		t.Fatalf("%s is not in PATH: run make test-tools, and put what %s prints in PATH", serverBinary, installScript)
 	}
-	Isolate(t)
 	// Port 0 lets the system choose one, which the server prints.
 	cmd := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
@@ -134,6 +145,32 @@ func (s *Server) waitReady(t testing.TB) {
 			t.Fatalf("moto_server does not answer: %v", err)
 		}
 	}
+}
+
+// Config are the SDK's settings for working on this server directly.
+func (s *Server) Config() aws.Config {
+	return aws.Config{Region: Region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
+}
+
+// Role makes a role for a function, and returns its ARN. The client of IAM would
+// be one more of AWS's, for this alone.
+func (s *Server) Role(t testing.TB, name string) string {
+	t.Helper()
+	form := url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name}, "AssumeRolePolicyDocument": {"{}"}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260102/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")
+	out, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Body.Close(); err != nil || out.StatusCode != http.StatusOK {
+		t.Fatalf("role %s: %s %v", name, out.Status, err)
+	}
+	return "arn:aws:iam::" + Account + ":role/" + name
 }
 
 // Section is the section aws of an environment that is this server, as YAML.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -168,18 +167,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	body := "Action=CreateRole&Version=2010-05-08&RoleName=fn&AssumeRolePolicyDocument=%7B%7D"
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, moto.Endpoint, strings.NewReader(body))
-	must(t, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260102/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")
-	out, err := http.DefaultClient.Do(req)
-	must(t, err)
-	must(t, out.Body.Close())
-	if out.StatusCode != http.StatusOK {
-		t.Fatal(out.Status)
-	}
-	return &world{moto: moto, direct: clientOf(open(t, moto.Endpoint)), role: "arn:aws:iam::" + testaws.Account + ":role/fn"}
+	return &world{moto: moto, direct: clientOf(open(t, moto.Endpoint)), role: moto.Role(t, "fn")}
 }
 
 func (w *world) function(t testing.TB, reserved *int32) string {
