@@ -167,10 +167,10 @@ func TestMarkInTags(t *testing.T) {
 	for i := range MostTags {
 		full[fmt.Sprint(i)] = ""
 	}
-	if err := Fits("rule x", full, m); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "rule x has 50 tags") {
+	if err := Fits("rule x", full, m, 1); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "rule x has 50 tags") {
 		t.Errorf("%v", err)
 	}
-	if err := Fits("rule x", map[string]string{"aws:cloudformation:stack": "s"}, m); err != nil {
+	if err := Fits("rule x", map[string]string{"aws:cloudformation:stack": "s"}, m, 1); err != nil {
 		t.Error(err)
 	}
 }

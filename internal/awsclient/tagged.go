@@ -170,6 +170,12 @@ func untag(ctx context.Context, t Tagger, m action.Mark) error {
 
 // MarkFits fails if the target of a change cannot carry m.
 func MarkFits[F any](ctx context.Context, t Thing[F], m action.Mark) error {
+	return MarksFit(ctx, t, m, 1)
+}
+
+// MarksFit fails if a target cannot carry m and, of the other changes that leave
+// theirs there, one each as large: so many marks in all.
+func MarksFit[F any](ctx context.Context, t Thing[F], m action.Mark, marks int) error {
 	now, tags, err := t.Read(ctx)
 	if err != nil || now == nil {
 		return err
@@ -178,7 +184,7 @@ func MarkFits[F any](ctx context.Context, t Thing[F], m action.Mark) error {
 	if err != nil {
 		return err
 	}
-	return Fits(t.Name(), have, m)
+	return Fits(t.Name(), have, m, marks)
 }
 
 // Same compares two states as their JSON reads.

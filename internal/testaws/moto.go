@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,27 +149,6 @@ func (s *Server) waitReady(t testing.TB) {
 // Config are the SDK's settings for working on this server directly.
 func (s *Server) Config() aws.Config {
 	return aws.Config{Region: Region, BaseEndpoint: aws.String(s.Endpoint), Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
-}
-
-// Role makes a role for a function, and returns its ARN. The client of IAM would
-// be one more of AWS's, for this alone.
-func (s *Server) Role(t testing.TB, name string) string {
-	t.Helper()
-	form := url.Values{"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {name}, "AssumeRolePolicyDocument": {"{}"}}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260102/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")
-	out, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Body.Close(); err != nil || out.StatusCode != http.StatusOK {
-		t.Fatalf("role %s: %s %v", name, out.Status, err)
-	}
-	return "arn:aws:iam::" + Account + ":role/" + name
 }
 
 // Section is the section aws of an environment that is this server, as YAML.

@@ -28,6 +28,7 @@ import (
 type batch struct {
 	account
 
+	moto     *testaws.Server
 	metrics  *cloudwatch.Server
 	groups   *autoscaling.Client
 	rules    *eventbridge.Client
@@ -39,8 +40,8 @@ func newBatch(t testing.TB) *batch {
 	t.Helper()
 	moto := testaws.Serve(t)
 	b := &batch{
-		metrics: cloudwatch.Start(t, moto.Endpoint),
-		groups:  autoscaling.NewFromConfig(moto.Config()), rules: eventbridge.NewFromConfig(moto.Config()),
+		moto: moto, metrics: cloudwatch.Start(t, moto.Endpoint),
+		groups: autoscaling.NewFromConfig(moto.Config()), rules: eventbridge.NewFromConfig(moto.Config()),
 		schedule: scheduler.NewFromConfig(moto.Config()), lambda: lambda.NewFromConfig(moto.Config()),
 	}
 	b.wire = wire.New(t, b.metrics.Endpoint)

@@ -89,7 +89,7 @@ func (c *closeChange) Marked(m action.Mark) driver.Typed[State] {
 
 // Fits fails if a rule cannot carry the mark in its tags.
 func (c *closeChange) Fits(_ context.Context, m action.Mark) error {
-	return awsclient.Fits("a rule of "+c.p.door().name, ownTags(albrules.Own{}), m)
+	return awsclient.Fits("a rule of "+c.p.door().name, ownTags(albrules.Own{}), m, 1)
 }
 
 // Requires implements action.Requirer.

@@ -76,13 +76,13 @@ func (w *world) get(t testing.TB, name string) *types.AutoScalingGroup {
 // targetGroup makes one, to which a listener leads if used is set.
 func (w *world) targetGroup(t testing.TB, name string, used bool) string {
 	t.Helper()
-	made, err := w.direct.elb.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{Name: aws.String(name), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(w.vpc(t))})
+	made, err := w.direct.elb.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{Name: aws.String(name), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(w.moto.VPC(t))})
 	must(t, err)
 	arn := made.TargetGroups[0].TargetGroupArn
 	if !used {
 		return *arn
 	}
-	lb, err := w.direct.elb.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String(name), Subnets: w.subnets(t)})
+	lb, err := w.direct.elb.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String(name), Subnets: w.moto.Subnets(t)})
 	must(t, err)
 	_, err = w.direct.elb.CreateListener(t.Context(), &elb.CreateListenerInput{LoadBalancerArn: lb.LoadBalancers[0].LoadBalancerArn, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp,
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: arn}}})

@@ -120,7 +120,7 @@ func (s *scale) Marked(m action.Mark) driver.Typed[Size] { return &scale{s.clien
 
 // Fits implements driver.MarkLimiter.
 func (s *scale) Fits(ctx context.Context, m action.Mark) error {
-	return awsclient.MarkFits(ctx, s, m)
+	return awsclient.MarksFit(ctx, s, m, marksOnGroup)
 }
 
 // Requires implements action.Requirer.
