@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
@@ -137,5 +141,60 @@ func TestNoRoomForTheNote(t *testing.T) {
 	must(t, marked.Apply(t.Context(), &ScheduleState{"DISABLED"}, &ScheduleState{"ENABLED"}))
 	if after := w.all(t, "sums"); after != before || wr.Writes(t) != 2 {
 		t.Errorf("%s, was %s, %d writes", after, before, wr.Writes(t))
+	}
+}
+
+// TestTracesOfSchedules: a mark is found also where somebody enabled the schedule
+// since, and a broken one is said to be; where descriptions may not be read, it is
+// told which schedules are disabled all the same.
+func TestTracesOfSchedules(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"sums", "edited", "idle", "free"} {
+		w.schedule(t, name, "cron(0 2 * * ? *)")
+	}
+	describe := func(name string, to string, change func(described) described) {
+		s := &schedule{client: w.direct, p: ScheduleParams{Group: fallback, Name: name}}
+		must(t, s.update(t.Context(), "test", &ScheduleState{types.ScheduleState(to)}, func(d described) (described, error) { return change(d), nil }))
+	}
+	marked := func(d described) described {
+		d, err := d.marked(usual(t, "aws:test/schedule/default/sums", "sums"))
+		must(t, err)
+		return d
+	}
+	describe("sums", "ENABLED", marked)
+	describe("edited", "DISABLED", func(d described) described { d = marked(d); d.packed = d.packed[:40]; return d })
+	describe("idle", "DISABLED", func(d described) described { return d })
+	found, err := FindTraces(t.Context(), open(t, w.moto.Endpoint))
+	must(t, err)
+	said := map[string]string{}
+	for _, m := range found.Marks {
+		said[m.On] = m.Mark.Receipt.Run + " " + m.Wrong
+	}
+	for _, u := range found.Unmarked {
+		said[u.Target] = u.What
+	}
+	for target, want := range map[string]string{"sums": "close-1125-d65b ", "edited": "close-1125-d65b it is broken off", "idle": "is disabled"} {
+		if got := said["aws:test/schedule/default/"+target]; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+	}
+	if len(said) != 3 {
+		t.Errorf("%v", said)
+	}
+
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/schedules" {
+			fmt.Fprint(rw, `{"Schedules":[{"Name":"idle","GroupName":"default","State":"DISABLED"}]}`)
+			return
+		}
+		rw.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+		rw.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(rw, `{"message":"User: x is not authorized to perform: scheduler:GetSchedule"}`)
+	}))
+	t.Cleanup(server.Close)
+	found, err = FindTraces(t.Context(), open(t, server.URL))
+	must(t, err)
+	if len(found.Unmarked) != 1 || !slices.Contains(found.Unseen, "descriptions of 1 schedules (scheduler:GetSchedule)") {
+		t.Errorf("%+v", found)
 	}
 }

@@ -264,6 +264,24 @@ func (w *scheduleWorkload) Rest(ctx context.Context) (*driver.Resting, error) {
 	return r, nil
 }
 
+// traces adds the mark of a schedule, and tells whether it has one.
+func (s *schedule) traces(ctx context.Context, found *driver.Traces) (bool, error) {
+	out, err := s.get(ctx)
+	if err != nil || out == nil { // it is gone since
+		return false, err
+	}
+	m, marked, err := parseDescription(out.Description).mark()
+	if !marked {
+		return false, nil
+	}
+	f := driver.FoundMark{On: s.Target(), Mark: m}
+	if err != nil {
+		f.Wrong = err.Error()
+	}
+	found.Marks = append(found.Marks, f)
+	return true, nil
+}
+
 // eachSchedule shows see every schedule of all groups.
 func (c *client) eachSchedule(ctx context.Context, see func(*types.ScheduleSummary)) error {
 	for pages := scheduler.NewListSchedulesPaginator(c.scheduler, &scheduler.ListSchedulesInput{}); pages.HasMorePages(); {

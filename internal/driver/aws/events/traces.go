@@ -71,13 +71,11 @@ func (c *client) ruleTraces(ctx context.Context, found *driver.Traces) error {
 // of schedules does not tell their descriptions.
 func (c *client) scheduleTraces(ctx context.Context, found *driver.Traces) error {
 	var all []schedulertypes.ScheduleSummary
-	if err := c.eachSchedule(ctx, func(s *schedulertypes.ScheduleSummary) { all = append(all, *s) }); err != nil {
-		return err
-	}
-	unread := 0
+	err := c.eachSchedule(ctx, func(s *schedulertypes.ScheduleSummary) { all = append(all, *s) })
+	n, unread := len(all), 0
 	for _, summary := range all {
 		disabled := summary.State == schedulertypes.ScheduleStateDisabled
-		if !disabled && len(all) > mostLooks {
+		if !disabled && n > mostLooks {
 			continue
 		}
 		s := &schedule{client: c, p: ScheduleParams{Group: aws.ToString(summary.GroupName), Name: aws.ToString(summary.Name)}}
@@ -96,26 +94,8 @@ func (c *client) scheduleTraces(ctx context.Context, found *driver.Traces) error
 	if unread > 0 {
 		found.Unseen = append(found.Unseen, fmt.Sprintf("descriptions of %d schedules (scheduler:GetSchedule)", unread))
 	}
-	if len(all) > 0 {
-		found.Seen = append(found.Seen, driver.Seen{Kind: "schedules", Count: len(all)})
+	if n > 0 {
+		found.Seen = append(found.Seen, driver.Seen{Kind: "schedules", Count: n})
 	}
-	return nil
-}
-
-// traces adds the mark of a schedule, and tells whether it has one.
-func (s *schedule) traces(ctx context.Context, found *driver.Traces) (bool, error) {
-	out, err := s.get(ctx)
-	if err != nil || out == nil { // it is gone since
-		return false, err
-	}
-	m, marked, err := parseDescription(out.Description).mark()
-	if !marked {
-		return false, nil
-	}
-	f := driver.FoundMark{On: s.Target(), Mark: m}
-	if err != nil {
-		f.Wrong = err.Error()
-	}
-	found.Marks = append(found.Marks, f)
-	return true, nil
+	return err
 }
