@@ -6,7 +6,6 @@ package cloudwatch
 
 import (
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -49,8 +48,7 @@ func Start(t testing.TB, next string) *Server {
 		t.Fatal(err)
 	}
 	s := &Server{series: map[string][]float64{}}
-	// Those who ask may be killed by their tests in the middle of a request.
-	proxy := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
 		r.Out.Host = r.In.Host
 	}}

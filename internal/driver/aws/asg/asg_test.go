@@ -24,13 +24,6 @@ import (
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: testaws.Region, Endpoint: endpoint}, driver.Env{Name: "test", Now: time.Now})
-	must(t, err)
-	return c
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +42,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	w := &world{moto: moto, metrics: cloudwatch.Start(t, moto.Endpoint), direct: clientOf(open(t, moto.Endpoint))}
+	w := &world{moto: moto, metrics: cloudwatch.Start(t, moto.Endpoint), direct: clientOf(testaws.Connect(t, moto.Endpoint))}
 	_, err := w.direct.groups.CreateLaunchConfiguration(t.Context(), &autoscaling.CreateLaunchConfigurationInput{LaunchConfigurationName: aws.String("web"), ImageId: aws.String("ami-12c6146b"), InstanceType: aws.String("t2.micro")})
 	must(t, err)
 	return w
@@ -90,18 +83,6 @@ func (w *world) targetGroup(t testing.TB, name string, used bool) string {
 	return *arn
 }
 
-func markIn(t testing.TB, tags map[string]string) *action.Mark {
-	t.Helper()
-	found, ok := awsclient.MarkIn("", tags)
-	if !ok {
-		return nil
-	}
-	if found.Wrong != "" {
-		t.Fatalf("the mark cannot be read: %s", found.Wrong)
-	}
-	return &found.Mark
-}
-
 // target is what the suite needs of a group, on a wire of its own.
 func (w *world) target(t testing.TB, name, as string, wr *wire.Wire, in *driver.Instance, slot string) actiontest.Target {
 	return actiontest.Target{
@@ -111,7 +92,7 @@ func (w *world) target(t testing.TB, name, as string, wr *wire.Wire, in *driver.
 			if slot != "" {
 				tags = awsclient.MarkTagsIn(slot, tags)
 			}
-			return markIn(t, tags)
+			return testaws.Mark(t, tags)
 		},
 		MeddleBeside: func(t testing.TB) {
 			_, err := w.direct.groups.UpdateAutoScalingGroup(t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String(name), DefaultCooldown: aws.Int32(77)})
@@ -136,7 +117,7 @@ func TestScaleKeepsTheContract(t *testing.T) {
 			actiontest.Exercise(t, actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 				group, wr := w.group(t), wire.New(t, w.moto.Endpoint)
 				p.Group = group
-				change, err := openScale(open(t, wr.Endpoint), p)
+				change, err := openScale(testaws.Connect(t, wr.Endpoint), p)
 				must(t, err)
 				target := w.target(t, group, "Auto Scaling group "+group, wr, driver.Bare(change), "")
 				target.Meddle = func(t testing.TB) {
@@ -157,7 +138,7 @@ func TestSuspendKeepsTheContract(t *testing.T) {
 		group, wr := w.group(t), wire.New(t, w.moto.Endpoint)
 		_, err := w.direct.groups.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String(group), ScalingProcesses: []string{"ScheduledActions", "AZRebalance"}})
 		must(t, err)
-		change, err := openSuspend(open(t, wr.Endpoint), SuspendParams{group, []string{"AlarmNotification", "ScheduledActions"}})
+		change, err := openSuspend(testaws.Connect(t, wr.Endpoint), SuspendParams{group, []string{"AlarmNotification", "ScheduledActions"}})
 		must(t, err)
 		target := w.target(t, group, "processes of Auto Scaling group "+group, wr, driver.Bare(change), slot)
 		target.Meddle = func(t testing.TB) {
@@ -171,7 +152,7 @@ func TestSuspendKeepsTheContract(t *testing.T) {
 func (w *world) rest(t testing.TB, group string, o Options) (*driver.Resting, error) {
 	t.Helper()
 	must(t, o.Validate())
-	opened, err := openWorkload(open(t, w.metrics.Endpoint), group, o)
+	opened, err := openWorkload(testaws.Connect(t, w.metrics.Endpoint), group, o)
 	must(t, err)
 	return opened.Rest(t.Context())
 }
@@ -282,7 +263,7 @@ func TestHistoryOverTheWire(t *testing.T) {
 	w.metrics.Record(cloudwatch.Alarm{Name: "out-low", Namespace: "AWS/EC2", Metric: "CPUUtilization", Threshold: 10, Period: 300, Periods: 3, Below: true})
 	w.metrics.Measure("CPUUtilization", 40, 92, 99, 99, 99, 50)
 	w.metrics.Measure("GroupInServiceInstances", 2, 4, 4)
-	conn := open(t, w.metrics.Endpoint)
+	conn := testaws.Connect(t, w.metrics.Endpoint)
 	c := clientOf(conn)
 	h := &history{}
 	alarms, err := c.alarmsNamed(t.Context(), group, []string{"out-high", "out-low"})

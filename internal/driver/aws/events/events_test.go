@@ -25,13 +25,6 @@ import (
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: testaws.Region, Endpoint: endpoint}, driver.Env{Name: "test"})
-	must(t, err)
-	return c
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +42,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	w := &world{moto: moto, direct: clientOf(open(t, moto.Endpoint))}
+	w := &world{moto: moto, direct: clientOf(testaws.Connect(t, moto.Endpoint))}
 	_, err := w.direct.events.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("shop")})
 	must(t, err)
 	return w
@@ -86,7 +79,7 @@ func TestRuleKeepsTheContract(t *testing.T) {
 				p := RuleParams{c.bus, fmt.Sprintf("nightly%d", w.n)}
 				w.put(t, p, c.state, "before")
 				wr := wire.New(t, w.moto.Endpoint)
-				change, err := openRule(open(t, wr.Endpoint), p)
+				change, err := openRule(testaws.Connect(t, wr.Endpoint), p)
 				must(t, err)
 				in := driver.Bare(change)
 				direct := &rule{client: w.direct, p: p}
@@ -97,11 +90,7 @@ func TestRuleKeepsTheContract(t *testing.T) {
 						must(t, err)
 						tags, err := tagger.Tags(t.Context())
 						must(t, err)
-						found, ok := awsclient.MarkIn("", tags)
-						if !ok {
-							return nil
-						}
-						return &found.Mark
+						return testaws.Mark(t, tags)
 					},
 					Meddle: func(t testing.TB) { w.put(t, p, c.other, "before") },
 					MeddleBeside: func(t testing.TB) {
@@ -155,7 +144,7 @@ func TestScheduleKeepsTheContract(t *testing.T) {
 		w.schedule(t, name, "cron(0 2 * * ? *)")
 		wr := wire.New(t, w.moto.Endpoint)
 		p := ScheduleParams{Group: fallback, Name: name}
-		change, err := openSchedule(open(t, wr.Endpoint), p)
+		change, err := openSchedule(testaws.Connect(t, wr.Endpoint), p)
 		must(t, err)
 		in := driver.Bare(change)
 		return actiontest.Target{
@@ -196,7 +185,7 @@ func TestRest(t *testing.T) {
 	w.put(t, RuleParams{"shop", "idle"}, types.RuleStateDisabled, "")
 	w.schedule(t, "sums", "cron(0 2 * * ? *)")
 	w.schedule(t, "once", "at(2026-12-01T02:00:00)")
-	c := open(t, w.moto.Endpoint)
+	c := testaws.Connect(t, w.moto.Endpoint)
 	rest := func(kind, name string) (*driver.Resting, error) {
 		opened, err := openRuleWorkload(c, name, NoOptions{})
 		if kind == "schedule" {
@@ -243,7 +232,7 @@ func TestManagedRule(t *testing.T) {
 		fmt.Fprint(w, `{"Arn":"arn:aws:events:us-east-1:123456789012:rule/AutoScalingManagedRule","EventBusName":"default","EventPattern":"{}","ManagedBy":"autoscaling.amazonaws.com","Name":"AutoScalingManagedRule","State":"ENABLED"}`)
 	}))
 	t.Cleanup(server.Close)
-	opened, err := openRuleWorkload(open(t, server.URL), "AutoScalingManagedRule", NoOptions{})
+	opened, err := openRuleWorkload(testaws.Connect(t, server.URL), "AutoScalingManagedRule", NoOptions{})
 	must(t, err)
 	if _, err := opened.Rest(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "kept by autoscaling.amazonaws.com") {
 		t.Errorf("%v", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/testaws"
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
@@ -131,7 +132,7 @@ func TestNoRoomForTheNote(t *testing.T) {
 	must(t, s.Fits(t.Context(), m))
 	before := w.all(t, "sums")
 	wr := wire.New(t, w.moto.Endpoint)
-	change, err := openSchedule(open(t, wr.Endpoint), s.p)
+	change, err := openSchedule(testaws.Connect(t, wr.Endpoint), s.p)
 	must(t, err)
 	marked := change.(driver.TypedMarker[ScheduleState]).Marked(m)
 	must(t, marked.Apply(t.Context(), &ScheduleState{"ENABLED"}, &ScheduleState{"DISABLED"}))
@@ -164,7 +165,7 @@ func TestTracesOfSchedules(t *testing.T) {
 	describe("sums", "ENABLED", marked)
 	describe("edited", "DISABLED", func(d described) described { d = marked(d); d.packed = d.packed[:40]; return d })
 	describe("idle", "DISABLED", func(d described) described { return d })
-	found, err := FindTraces(t.Context(), open(t, w.moto.Endpoint))
+	found, err := FindTraces(t.Context(), testaws.Connect(t, w.moto.Endpoint))
 	must(t, err)
 	said := map[string]string{}
 	for _, m := range found.Marks {
@@ -192,7 +193,7 @@ func TestTracesOfSchedules(t *testing.T) {
 		fmt.Fprint(rw, `{"message":"User: x is not authorized to perform: scheduler:GetSchedule"}`)
 	}))
 	t.Cleanup(server.Close)
-	found, err = FindTraces(t.Context(), open(t, server.URL))
+	found, err = FindTraces(t.Context(), testaws.Connect(t, server.URL))
 	must(t, err)
 	if len(found.Unmarked) != 1 || !slices.Contains(found.Unseen, "descriptions of 1 schedules (scheduler:GetSchedule)") {
 		t.Errorf("%+v", found)
