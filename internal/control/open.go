@@ -274,7 +274,7 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 			s.From = now
 			mu.Lock()
 			defer mu.Unlock()
-			o.plan.AddNote(driver.Note{Text: "Whoever closed it was cut off in the middle of it: what is there of noren's is taken away."}, s.Target)
+			o.plan.AddNote(driver.Note{Text: "Whoever closed or extended it was cut off in the middle: what is there of noren's is taken away."}, s.Target)
 			return nil
 		case side == Theirs:
 			mu.Lock()

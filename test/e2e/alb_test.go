@@ -190,12 +190,48 @@ func (m *market) mortal() *mortal {
 // of a closing and of its opening.
 func TestALBKilled(t *testing.T) {
 	t.Parallel()
-	// Four hosts and two paths are more values than one rule can hold.
-	const several = "{kind: aws/alb, name: front, hosts: [shop.example.com, a.example.com, b.example.com, c.example.com], paths: [\"/*\", /pay], urls: [\"http://shop.example.com:PORT/\"]}"
 	for name, entrance := range map[string]string{"one rule closes": shopOfMarket, "several rules close": several} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			everyDeath(t, func(t testing.TB) *mortal { return newMarket(t, 1, entrance).mortal() }, 15, 4)
+		})
+	}
+}
+
+// several is the shop with four hosts and two paths: more values than one rule can
+// hold, so that several close.
+const several = "{kind: aws/alb, name: front, hosts: [shop.example.com, a.example.com, b.example.com, c.example.com], paths: [\"/*\", /pay], urls: [\"http://shop.example.com:PORT/\"]}"
+
+// TestALBKilledWhileExtending kills noren at each call that writes of an extension.
+// Customers meet a page of noren's all the while; with the records, the same command
+// carries on, and without them it is opened.
+func TestALBKilledWhileExtending(t *testing.T) {
+	t.Parallel()
+	extendArgs := []string{"extend", "--env", "prod", "--for", "1h", "--confirm", "prod"}
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("records lost %t", lost), func(t *testing.T) {
+			t.Parallel()
+			for n := 1; ; n++ {
+				m := newMarket(t, 1, several)
+				w, before, state := m.mortal(), m.api.Drawing(m.listener), t.TempDir()
+				w.noren(t, state, closeArgs()...).must(t, 0)
+				r := w.atCall(t, n, state, extendArgs...)
+				w.rests(t)
+				if lost {
+					w.noren(t, t.TempDir(), "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+				} else {
+					w.noren(t, state, extendArgs...).must(t, 0)
+					w.rests(t)
+					w.noren(t, state, openArgs()...).must(t, 0)
+				}
+				w.same(t, before, r)
+				if r.code != -1 {
+					if n < 4 {
+						t.Errorf("only %d calls", n)
+					}
+					return
+				}
+			}
 		})
 	}
 }
@@ -208,6 +244,35 @@ func TestALBRecover(t *testing.T) {
 	m.noren(t, t.TempDir(), nil, "close", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
 	m.noren(t, t.TempDir(), nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
 	m.same(t, before)
+}
+
+// TestALBRecoverAsks: what noren left in the middle of its work is taken away. Not so
+// where somebody edited it since: that is shown, and a person says whose is right.
+func TestALBRecoverAsks(t *testing.T) {
+	t.Parallel()
+	for _, edited := range []bool{false, true} {
+		m := newMarket(t, 1, several)
+		before, state := m.api.Drawing(m.listener), t.TempDir()
+		m.mortal().atCall(t, 3, t.TempDir(), closeArgs()...).must(t, -1)
+		if !edited {
+			m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod", "--keep-closed").must(t, 0)
+			m.noren(t, state, nil, "plan", "open", "--env", "prod").must(t, 0).says(t, "cut off in the middle: what is there of noren's is taken away")
+			m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+			m.same(t, before)
+			continue
+		}
+		rules, _ := m.api.Rules(m.listener)
+		for _, r := range rules {
+			if strings.Contains(string(fmt.Sprint(r.Conditions)), "a.example.com") {
+				m.api.Edit(r.ARN, func(p *albrules.Placed) { p.Conditions[0].Values = []string{"z.example.com"} })
+			}
+		}
+		after := m.api.Drawing(m.listener)
+		m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 11).says(t, "unfinished: ", "noren open --env prod --ours")
+		m.same(t, after)
+		m.noren(t, state, nil, "open", "--env", "prod", "--ours", "--confirm", "prod").must(t, 0)
+		m.same(t, before)
+	}
 }
 
 // TestALBWrongInput says what is wrong, before anything is touched.
