@@ -19,12 +19,11 @@ import (
 
 	"github.com/noren-dev/noren/internal/testaws"
 	"github.com/noren-dev/noren/internal/testaws/cloudwatch"
-	"github.com/noren-dev/noren/internal/testaws/strict"
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-// A batch is an account on moto, with a recorded CloudWatch, and a catalog whose
-// shop has a group, a rule, a schedule and a function.
+// A batch is an account on moto, and not a strict one, with a recorded CloudWatch,
+// and a catalog whose shop has a group, a rule, a schedule and a function.
 type batch struct {
 	account
 
@@ -45,7 +44,7 @@ func newBatch(t testing.TB) *batch {
 		schedule: scheduler.NewFromConfig(moto.Config()), lambda: lambda.NewFromConfig(moto.Config()),
 	}
 	b.wire = wire.New(t, b.metrics.Endpoint)
-	b.Server, b.dir = &strict.Server{Endpoint: b.wire.Endpoint}, t.TempDir()
+	b.dir = t.TempDir()
 	b.setUp(t)
 	b.function(t, moto.Role(t, "orders"))
 	b.lists(t, "{kind: aws/asg, name: batch}", "{kind: aws/eventbridge-rule, name: nightly}", "{kind: aws/schedule, name: sums}", "{kind: aws/lambda, name: orders}")
@@ -99,7 +98,7 @@ services:
     team: storefront
     workloads:
       - %s
-`, b.Section(), strings.Join(workloads, "\n      - ")))
+`, (&testaws.Server{Endpoint: b.wire.Endpoint}).Section(), strings.Join(workloads, "\n      - ")))
 }
 
 // snapshot is all that is set up, as text.
