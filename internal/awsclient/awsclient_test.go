@@ -77,6 +77,21 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// What is at work on something else is tried again; the same code elsewhere is not.
+func TestClassifyBusy(t *testing.T) {
+	c := conn(t, Config{Region: "us-east-1", Profile: ""})
+	inUse := &smithy.GenericAPIError{Code: "ResourceInUse", Message: "in use"}
+	if err := c.ClassifyBusy(inUse, "scale web", "ScalingActivityInProgress", "ResourceInUse"); !errors.Is(err, action.ErrUnavailable) || !errors.Is(err, inUse) {
+		t.Errorf("%v", err)
+	}
+	if err := c.ClassifyBusy(inUse, "scale web", "ScalingActivityInProgress"); err == nil || errors.Is(err, action.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if err := c.ClassifyBusy(nil, "scale web", "ResourceInUse"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The statement that grants what is missing can be pasted as it is.
 func TestDeniedGrants(t *testing.T) {
 	c := conn(t, Config{Region: "us-east-1"})

@@ -263,7 +263,7 @@ func TestALBRecoverAsks(t *testing.T) {
 		}
 		rules, _ := m.api.Rules(m.listener)
 		for _, r := range rules {
-			if strings.Contains(string(fmt.Sprint(r.Conditions)), "a.example.com") {
+			if strings.Contains(fmt.Sprint(r.Conditions), "a.example.com") {
 				m.api.Edit(r.ARN, func(p *albrules.Placed) { p.Conditions[0].Values = []string{"z.example.com"} })
 			}
 		}

@@ -3,6 +3,8 @@ package asg
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -302,6 +304,30 @@ func TestOptions(t *testing.T) {
 	} {
 		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, want %q", o, err, says)
+		}
+	}
+}
+
+// TestGroupIsBusy: a change that AWS refuses while instances come or go is one to try
+// again. Moto never refuses it, so that the answer is one of AWS's reference.
+func TestGroupIsBusy(t *testing.T) {
+	testaws.Isolate(t)
+	for _, code := range busy() {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/xml")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>%s</Code><Message>busy</Message></Error></ErrorResponse>`, code)
+		}))
+		t.Cleanup(server.Close)
+		c := clientOf(testaws.Connect(t, server.URL))
+		for name, err := range map[string]error{
+			"scale":   (&scale{client: c, p: ScaleParams{Group: "web"}}).Write(t.Context(), nil, &Size{}),
+			"suspend": (&suspend{client: c, p: SuspendParams{Group: "web"}}).Write(t.Context(), &Suspension{"AZRebalance": false}, &Suspension{"AZRebalance": true}),
+			"resume":  (&suspend{client: c, p: SuspendParams{Group: "web"}}).Write(t.Context(), &Suspension{"AZRebalance": true}, &Suspension{"AZRebalance": false}),
+		} {
+			if !errors.Is(err, action.ErrUnavailable) {
+				t.Errorf("%s, %s: %v", name, code, err)
+			}
 		}
 	}
 }

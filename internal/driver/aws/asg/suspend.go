@@ -153,12 +153,12 @@ func (s *suspend) Write(ctx context.Context, from, to *Suspension) error {
 	if len(stop) > 0 { // none would mean all
 		_, err := s.groups.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String(s.p.Group), ScalingProcesses: stop})
 		if err != nil {
-			return s.conn.Classify(err, "suspend "+s.Name())
+			return s.conn.ClassifyBusy(err, "suspend "+s.Name(), busy()...)
 		}
 	}
 	if len(resume) > 0 {
 		_, err := s.groups.ResumeProcesses(ctx, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: aws.String(s.p.Group), ScalingProcesses: resume})
-		return s.conn.Classify(err, "resume "+s.Name())
+		return s.conn.ClassifyBusy(err, "resume "+s.Name(), busy()...)
 	}
 	return nil
 }

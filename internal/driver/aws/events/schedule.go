@@ -131,7 +131,7 @@ func (s *schedule) update(ctx context.Context, what string, to *ScheduleState, d
 		Target: now.Target, ActionAfterCompletion: now.ActionAfterCompletion, Description: d.join(), StartDate: now.StartDate, EndDate: now.EndDate,
 		KmsKeyArn: now.KmsKeyArn, ScheduleExpressionTimezone: now.ScheduleExpressionTimezone,
 	})
-	return s.conn.Classify(err, what)
+	return s.conn.ClassifyBusy(err, what, "ConflictException")
 }
 
 // Marked implements driver.TypedMarker.

@@ -140,7 +140,7 @@ func (t *throttle) Write(ctx context.Context, _, to *Concurrency) error {
 	} else {
 		_, err = t.lambda.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: aws.String(t.p.Function), ReservedConcurrentExecutions: to.Reserved})
 	}
-	return t.conn.Classify(err, "change the concurrency of "+t.Name())
+	return t.conn.ClassifyBusy(err, "change the concurrency of "+t.Name(), busy()...)
 }
 
 // Marked implements driver.TypedMarker.

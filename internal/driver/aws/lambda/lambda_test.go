@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -250,5 +252,23 @@ func TestTraces(t *testing.T) {
 	found, err = FindTraces(t.Context(), c)
 	if err != nil || len(found.Unseen) != 1 {
 		t.Errorf("%+v %v", found, err)
+	}
+}
+
+// TestFunctionIsBusy: while a function is deployed Lambda takes no change, which is
+// one to try again. Moto never is, so that the answer is one of AWS's reference.
+func TestFunctionIsBusy(t *testing.T) {
+	testaws.Isolate(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amzn-Errortype", "ResourceConflictException")
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"Type":"User","message":"The operation cannot be performed at this time. An update is in progress for resource: orders"}`)
+	}))
+	t.Cleanup(server.Close)
+	f := &throttle{client: clientOf(testaws.Connect(t, server.URL)), p: FunctionParams{"orders"}}
+	for _, to := range []*Concurrency{{aws.Int32(0)}, {}} {
+		if err := f.Write(t.Context(), &Concurrency{}, to); !errors.Is(err, action.ErrUnavailable) || !strings.Contains(err.Error(), "at work on something else") {
+			t.Errorf("%v", err)
+		}
 	}
 }
