@@ -187,7 +187,7 @@ func TestRest(t *testing.T) {
 	w.schedule(t, "once", "at(2026-12-01T02:00:00)")
 	c := testaws.Connect(t, w.moto.Endpoint)
 	rest := func(kind, name string) (*driver.Resting, error) {
-		opened, err := openRuleWorkload(c, name, NoOptions{})
+		opened, err := openRuleWorkload(c, name, driver.NoOptions{})
 		if kind == "schedule" {
 			opened, err = openScheduleWorkload(c, name, ScheduleOptions{})
 		}
@@ -232,7 +232,7 @@ func TestManagedRule(t *testing.T) {
 		fmt.Fprint(w, `{"Arn":"arn:aws:events:us-east-1:123456789012:rule/AutoScalingManagedRule","EventBusName":"default","EventPattern":"{}","ManagedBy":"autoscaling.amazonaws.com","Name":"AutoScalingManagedRule","State":"ENABLED"}`)
 	}))
 	t.Cleanup(server.Close)
-	opened, err := openRuleWorkload(testaws.Connect(t, server.URL), "AutoScalingManagedRule", NoOptions{})
+	opened, err := openRuleWorkload(testaws.Connect(t, server.URL), "AutoScalingManagedRule", driver.NoOptions{})
 	must(t, err)
 	if _, err := opened.Rest(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "kept by autoscaling.amazonaws.com") {
 		t.Errorf("%v", err)

@@ -37,9 +37,6 @@ func Parts() []driver.Part[*awsclient.Conn] {
 	}
 }
 
-// NoOptions are those of a workload that has none.
-type NoOptions struct{}
-
 // A client is what the actions of one connection share.
 type client struct {
 	conn   *awsclient.Conn

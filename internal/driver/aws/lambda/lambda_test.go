@@ -104,7 +104,7 @@ func TestSourceIsFound(t *testing.T) {
 		strings.Replace(id, "000000000001", "000000000009", 1): {fault.NotFound, "Did you mean 0a1b2c3d"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := openSourceWorkload(c, name, NoOptions{})
+			w, err := openSourceWorkload(c, name, driver.NoOptions{})
 			var r *driver.Resting
 			if err == nil {
 				r, err = w.Rest(t.Context())
@@ -214,7 +214,7 @@ func TestFunctionRests(t *testing.T) {
 	w := newWorld(t)
 	function := w.function(t, nil)
 	rest := func(name string) (*driver.Resting, error) {
-		opened, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), name, NoOptions{})
+		opened, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), name, driver.NoOptions{})
 		must(t, err)
 		return opened.Rest(t.Context())
 	}
@@ -226,7 +226,7 @@ func TestFunctionRests(t *testing.T) {
 	if _, err := rest("ordres1"); !errors.Is(err, &fault.Fault{Code: fault.NotFound}) || !strings.Contains(err.Error(), "Did you mean orders1?") {
 		t.Errorf("%v", err)
 	}
-	if _, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), "orders:live", NoOptions{}); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
+	if _, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), "orders:live", driver.NoOptions{}); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
 		t.Errorf("a version: %v", err)
 	}
 }

@@ -165,7 +165,7 @@ type sourceWorkload struct {
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-func openSourceWorkload(c *awsclient.Conn, name string, _ NoOptions) (driver.Workload, error) {
+func openSourceWorkload(c *awsclient.Conn, name string, _ driver.NoOptions) (driver.Workload, error) {
 	w := &sourceWorkload{client: clientOf(c)}
 	if uuid.MatchString(name) {
 		w.uuid = name
