@@ -91,6 +91,21 @@ func TestCutOffInTheMiddle(t *testing.T) {
 	}
 }
 
+// What is at work on something else is tried again; the same code elsewhere is not.
+func TestClassifyBusy(t *testing.T) {
+	c := conn(t, Config{Region: "us-east-1", Profile: ""})
+	inUse := &smithy.GenericAPIError{Code: "ResourceInUse", Message: "in use"}
+	if err := c.ClassifyBusy(inUse, "scale web", "ScalingActivityInProgress", "ResourceInUse"); !errors.Is(err, action.ErrUnavailable) || !errors.Is(err, inUse) {
+		t.Errorf("%v", err)
+	}
+	if err := c.ClassifyBusy(inUse, "scale web", "ScalingActivityInProgress"); err == nil || errors.Is(err, action.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	if err := c.ClassifyBusy(nil, "scale web", "ResourceInUse"); err != nil {
+		t.Error(err)
+	}
+}
+
 // The statement that grants what is missing can be pasted as it is.
 func TestDeniedGrants(t *testing.T) {
 	c := conn(t, Config{Region: "us-east-1"})
@@ -181,10 +196,10 @@ func TestMarkInTags(t *testing.T) {
 	for i := range MostTags {
 		full[fmt.Sprint(i)] = ""
 	}
-	if err := Fits("rule x", full, m); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "rule x has 50 tags") {
+	if err := Fits("rule x", full, m, 1); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "rule x has 50 tags") {
 		t.Errorf("%v", err)
 	}
-	if err := Fits("rule x", map[string]string{"aws:cloudformation:stack": "s"}, m); err != nil {
+	if err := Fits("rule x", map[string]string{"aws:cloudformation:stack": "s"}, m, 1); err != nil {
 		t.Error(err)
 	}
 }

@@ -31,6 +31,13 @@ type Refuser[F any] interface {
 	Refuse(ctx context.Context, to *F) error
 }
 
+// AtOnce is a Thing whose tags are part of what a write replaces: what is changed
+// and the mark on it go in one request.
+type AtOnce[F any] interface {
+	// WriteTagged writes a state, adds tags and takes those with the keys away.
+	WriteTagged(ctx context.Context, to *F, add map[string]string, drop []string) error
+}
+
 // A Tagger reads and writes the tags of one thing, as it was just read.
 type Tagger interface {
 	Tags(ctx context.Context) (map[string]string, error)
@@ -45,8 +52,8 @@ func Observe[F any](ctx context.Context, t Thing[F]) (*F, error) {
 }
 
 // Apply is what every change in AWS does to apply. A tag and a change are two
-// requests: the mark's tags come before the change and go after it, so that what
-// is changed always carries one. AWS has no guarded writes: who writes between
+// requests, unless the Thing is [AtOnce]: the mark's tags come before the change and
+// go after it, so that what is changed always carries one. AWS has no guarded writes: who writes between
 // the read and the write of an Apply is overwritten.
 func Apply[F any](ctx context.Context, t Thing[F], m *action.Mark, from, to *F) error {
 	now, tags, err := t.Read(ctx)
@@ -69,23 +76,43 @@ func Apply[F any](ctx context.Context, t Thing[F], m *action.Mark, from, to *F) 
 	case there:
 		return nil
 	}
+	return write(ctx, t, tags, m, undoing, now, to)
+}
+
+// write writes a state, and the mark before it or, where the change is undone,
+// takes it away after it.
+func write[F any](ctx context.Context, t Thing[F], tags Tagger, m *action.Mark, undoing bool, now, to *F) error {
 	if r, ok := t.(Refuser[F]); ok {
 		if err := r.Refuse(ctx, to); err != nil {
 			return err
 		}
 	}
+	var add map[string]string
 	if m != nil && !undoing {
-		if err := tag(ctx, t.Name(), tags, *m); err != nil {
+		var err error
+		if add, err = lacking(ctx, t.Name(), tags, *m); err != nil {
 			return err
 		}
 	}
-	if err := t.Write(ctx, now, to); err != nil {
+	if one, ok := t.(AtOnce[F]); ok {
+		var drop []string
+		if undoing {
+			var err error
+			if drop, err = surplus(ctx, tags, *m); err != nil {
+				return err
+			}
+		}
+		return one.WriteTagged(ctx, to, add, drop)
+	}
+	if len(add) > 0 {
+		if err := tags.Tag(ctx, add); err != nil {
+			return err
+		}
+	}
+	if err := t.Write(ctx, now, to); err != nil || !undoing {
 		return err
 	}
-	if undoing {
-		return untag(ctx, tags, *m)
-	}
-	return nil
+	return untag(ctx, tags, *m)
 }
 
 // undoes tells whether to is the state before the marked change.
@@ -94,27 +121,24 @@ func undoes[F any](m action.Mark, to *F) bool {
 	return !m.Receipt.From.IsZero() && json.Unmarshal(m.Receipt.From.Fields, &before) == nil && Same(&before, to)
 }
 
-// tag leaves the mark, unless it is there. It refuses where another run's
+// lacking are the tags that the mark still needs. It refuses where another run's
 // stands: that run would not find what it has to restore.
-func tag(ctx context.Context, name string, t Tagger, m action.Mark) error {
+func lacking(ctx context.Context, name string, t Tagger, m action.Mark) (map[string]string, error) {
 	have, err := t.Tags(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	want, err := Tags(m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if found, marked := MarkIn(name, have); marked && !ofStep(found.Mark, m) {
-		return &fault.Fault{Code: fault.Locked, Summary: "changed by another run", Err: action.ErrDrift,
+		return nil, &fault.Fault{Code: fault.Locked, Summary: "changed by another run", Err: action.ErrDrift,
 			Detail: fmt.Sprintf("%s carries the mark of run %s, which no run of this state directory has left there. Nothing was written.", name, found.Mark.Receipt.Run),
 			Try:    []string{"noren leftovers"}}
 	}
 	maps.DeleteFunc(want, func(k, v string) bool { return have[k] == v })
-	if len(want) == 0 {
-		return nil
-	}
-	return t.Tag(ctx, want)
+	return want, nil
 }
 
 // ofStep tells whether a mark that was read is that of the same step. Of one
@@ -123,20 +147,35 @@ func ofStep(found, m action.Mark) bool {
 	return found.Receipt.Run == m.Receipt.Run && (found.Receipt.Step == "" || found.Receipt.Step == m.Receipt.Step)
 }
 
-// untag takes this change's mark away, if it is there. Another run's stays.
-func untag(ctx context.Context, t Tagger, m action.Mark) error {
+// surplus are the keys of this change's mark, if it is there. Another run's stays.
+func surplus(ctx context.Context, t Tagger, m action.Mark) ([]string, error) {
 	have, err := t.Tags(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if found, marked := MarkIn("", have); !marked || !ofStep(found.Mark, m) {
-		return nil
+		return nil, nil
 	}
-	return t.Untag(ctx, MarkKeys(have))
+	return MarkKeys(have), nil
+}
+
+// untag takes this change's mark away, if it is there.
+func untag(ctx context.Context, t Tagger, m action.Mark) error {
+	keys, err := surplus(ctx, t, m)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return t.Untag(ctx, keys)
 }
 
 // MarkFits fails if the target of a change cannot carry m.
 func MarkFits[F any](ctx context.Context, t Thing[F], m action.Mark) error {
+	return MarksFit(ctx, t, m, 1)
+}
+
+// MarksFit fails if a target cannot carry m and, of the other changes that leave
+// theirs there, one each as large: so many marks in all.
+func MarksFit[F any](ctx context.Context, t Thing[F], m action.Mark, marks int) error {
 	now, tags, err := t.Read(ctx)
 	if err != nil || now == nil {
 		return err
@@ -145,7 +184,7 @@ func MarkFits[F any](ctx context.Context, t Thing[F], m action.Mark) error {
 	if err != nil {
 		return err
 	}
-	return Fits(t.Name(), have, m)
+	return Fits(t.Name(), have, m, marks)
 }
 
 // Same compares two states as their JSON reads.

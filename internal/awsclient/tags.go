@@ -117,9 +117,9 @@ func unpack(tags map[string]string) (action.Mark, error) {
 	return action.ParseMark(string(plain))
 }
 
-// Fits fails if a thing that has these tags cannot carry m beside them. A mark
-// that is there already makes room.
-func Fits(on string, have map[string]string, m action.Mark) error {
+// Fits fails if a thing that has these tags cannot carry so many marks like m
+// beside them. A mark that is there already makes room.
+func Fits(on string, have map[string]string, m action.Mark, marks int) error {
 	tags, err := Tags(m)
 	if err != nil {
 		return err
@@ -130,8 +130,8 @@ func Fits(on string, have map[string]string, m action.Mark) error {
 			others++
 		}
 	}
-	if others+len(tags) > MostTags {
-		return tooManyTags(on, others, len(tags))
+	if need := marks * len(tags); others+need > MostTags {
+		return tooManyTags(on, others, need)
 	}
 	return nil
 }

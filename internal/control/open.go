@@ -127,7 +127,8 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
 	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: len(receipts)})
-	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}, strayed: map[string]bool{}}
+	o := &opener{Control: c, ctx: ctx, plan: p, session: c.session(p.Environment), left: map[string]bool{}, strayed: map[string]bool{},
+		adopted: !closing.Adopted.IsZero()}
 	for _, s := range services {
 		p.MutedUntil = s.MutedUntil
 		o.service(s, req)
@@ -269,6 +270,12 @@ func (c *Control) settle(ctx context.Context, o *opener, steps []plan.Step, side
 		case now.Equal(s.To), side == Ours, slices.ContainsFunc(o.written[s.Undoes], now.Equal):
 			s.From = now
 			return nil
+		case o.midway(inst, now, s):
+			s.From = now
+			mu.Lock()
+			defer mu.Unlock()
+			o.plan.AddNote(driver.Note{Text: "Whoever closed or extended it was cut off in the middle: what is there of noren's is taken away."}, s.Target)
+			return nil
 		case side == Theirs:
 			mu.Lock()
 			defer mu.Unlock()
@@ -288,6 +295,18 @@ func indexes[T any](items []T) []int {
 		all[i] = i
 	}
 	return all
+}
+
+// midway tells whether a target is between the two states of a step, in an
+// adopted closing: nobody is there to say who was cut off, and what is taken away
+// is noren's alone. In a closing of this state directory, a run that was cut off
+// carries on by itself, so that there it is drift.
+func (o *opener) midway(inst *driver.Instance, now action.State, s *plan.Step) bool {
+	if !o.adopted || inst.Midway == nil {
+		return false
+	}
+	between, err := inst.Midway.Between(now, s.From, s.To)
+	return between && err == nil
 }
 
 // drifted shows the three states of a target that somebody else changed.
@@ -326,6 +345,7 @@ type opener struct {
 	written map[string][]action.State
 	left    map[string]bool // services of which a target stays as someone else left it
 	strayed map[string]bool // services of which a door is not as the closing left it
+	adopted bool            // the closing was rebuilt from its marks
 	err     error
 }
 

@@ -37,6 +37,7 @@ type Instance struct {
 	Requirer  action.Requirer
 	Renewer   Renewer
 	Prolonger Prolonger
+	Midway    Midway
 }
 
 // Typed is what the author of a change writes: package action's Change with

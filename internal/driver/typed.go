@@ -35,6 +35,9 @@ func instanceOf[F any](t Typed[F]) *Instance {
 	if p, ok := t.(TypedProlonger[F]); ok {
 		in.Prolonger = untypedProlonger[F]{p}
 	}
+	if m, ok := t.(TypedMidway[F]); ok {
+		in.Midway = untypedMidway[F]{m}
+	}
 	in.Requirer, _ = t.(action.Requirer)
 	return in
 }

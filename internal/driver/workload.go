@@ -52,6 +52,9 @@ func Rests[K, O any](kind, summary string, open func(conn K, name string, option
 	return func(d *Driver) { d.Workloads = append(d.Workloads, &w) }
 }
 
+// NoOptions are those of a workload that has none.
+type NoOptions struct{}
+
 // WorkloadKinds lists the names of every kind of workload.
 func (r *Registry) WorkloadKinds() []string {
 	var names []string

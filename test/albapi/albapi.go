@@ -57,6 +57,7 @@ type Server struct {
 	calls   map[string]int
 	lose    int // answers to be lost from the next write on
 	before  func(call string)
+	busy    sync.Mutex             // held while a call that writes is under way
 	buckets map[bool]*rate.Limiter // by whether it writes; nil: unlimited
 	denied  map[string]bool
 }
@@ -317,8 +318,12 @@ func (s *Server) LoseNextAnswer() {
 	s.lose++
 }
 
-// Before is called before each call that writes is carried out.
+// Before lets f be called before each call that writes is carried out, one at a
+// time; nil for no more. It waits for the one that is under way. A call is carried
+// out even if its sender is gone by then.
 func (s *Server) Before(f func(call string)) {
+	s.busy.Lock()
+	defer s.busy.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = f

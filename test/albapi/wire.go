@@ -161,11 +161,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// there, and at no latency it takes the end of the body for an error then.
 	<-time.After(latency)
 	call := r.Form.Get("Action")
-	s.mu.Lock()
-	before := s.before
-	s.mu.Unlock()
-	if isWrite(call) && before != nil {
-		before(call)
+	if isWrite(call) {
+		s.busy.Lock()
+		defer s.busy.Unlock()
+		s.mu.Lock()
+		before := s.before
+		s.mu.Unlock()
+		if before != nil {
+			before(call)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -160,41 +160,79 @@ func TestALBWithoutKubernetes(t *testing.T) {
 	m.noren(t, t.TempDir(), nil, "leftovers", "--env", "prod").must(t, 0)
 }
 
-// TestALBKilledAtEveryPoint kills noren at each recorded point of a closing and
-// of an opening, runs the same command again, and ends as it began.
-func TestALBKilledAtEveryPoint(t *testing.T) {
-	t.Parallel()
-	closeArgs := []string{"close", "--env", "prod", "--for", "30m", "--confirm", "prod"}
-	openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
-	points := map[string]bool{}
-	for n := 1; ; n++ {
-		m := newMarket(t, 1, shopOfMarket)
-		before, state, kill := m.api.Drawing(m.listener), t.TempDir(), []string{fmt.Sprintf("%s=%d", killAt, n)}
-		killed := 0
-		for _, args := range [][]string{closeArgs, openArgs} {
-			r := m.noren(t, state, kill, args...)
-			if r.code == -1 {
-				_, point, _ := strings.Cut(strings.TrimSpace(r.err), ": ")
-				points[point], killed = true, killed+1
-				m.noren(t, state, nil, args...).must(t, 0)
-			} else {
-				r.must(t, 0)
-			}
-			want := http.StatusServiceUnavailable
-			if args[0] == "open" {
-				want = http.StatusOK
-			}
-			if code, _ := m.get(t, "127.0.0.1", "shop.example.com", "/"); code != want {
-				t.Fatalf("%s after a kill at point %d, and a customer gets %d", args[0], n, code)
-			}
-		}
-		m.same(t, before)
-		if killed == 0 {
-			break
-		}
+// mortal is the market as a world in which noren is killed. Customers then meet
+// the shop open or closed, and never half.
+func (m *market) mortal() *mortal {
+	status := func(t testing.TB, path string) int {
+		t.Helper()
+		code, _ := m.get(t, "127.0.0.1", "shop.example.com", path)
+		return code
 	}
-	if len(points) < 15 {
-		t.Errorf("only %d different points were reached: %v", len(points), points)
+	return &mortal{
+		dir: m.dir, env: m.env, before: m.api.Before,
+		snapshot: func(testing.TB) string { return m.api.Drawing(m.listener) },
+		rests: func(t testing.TB) {
+			t.Helper()
+			if code := status(t, "/"); code != http.StatusServiceUnavailable {
+				t.Fatalf("closed, and a customer gets %d", code)
+			}
+		},
+		died: func(t testing.TB, r result) {
+			t.Helper()
+			if shop, api := status(t, "/"), status(t, "/api/x"); shop != api {
+				t.Fatalf("half open: / answers %d, /api/x %d\n%s\n%s", shop, api, r.err, m.api.Drawing(m.listener))
+			}
+		},
+	}
+}
+
+// TestALBKilled kills noren at each recorded point, and at each call that writes,
+// of a closing and of its opening.
+func TestALBKilled(t *testing.T) {
+	t.Parallel()
+	for name, entrance := range map[string]string{"one rule closes": shopOfMarket, "several rules close": several} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			everyDeath(t, func(t testing.TB) *mortal { return newMarket(t, 1, entrance).mortal() }, 15, 4)
+		})
+	}
+}
+
+// several is the shop with four hosts and two paths: more values than one rule can
+// hold, so that several close.
+const several = "{kind: aws/alb, name: front, hosts: [shop.example.com, a.example.com, b.example.com, c.example.com], paths: [\"/*\", /pay], urls: [\"http://shop.example.com:PORT/\"]}"
+
+// TestALBKilledWhileExtending kills noren at each call that writes of an extension.
+// Customers meet a page of noren's all the while; with the records, the same command
+// carries on, and without them it is opened.
+func TestALBKilledWhileExtending(t *testing.T) {
+	t.Parallel()
+	extendArgs := []string{"extend", "--env", "prod", "--for", "1h", "--confirm", "prod"}
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("records lost %t", lost), func(t *testing.T) {
+			t.Parallel()
+			for n := 1; ; n++ {
+				m := newMarket(t, 1, several)
+				w, before, state := m.mortal(), m.api.Drawing(m.listener), t.TempDir()
+				w.noren(t, state, closeArgs()...).must(t, 0)
+				r := w.atCall(t, n, state, extendArgs...)
+				w.rests(t)
+				if lost {
+					w.noren(t, t.TempDir(), "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+				} else {
+					w.noren(t, state, extendArgs...).must(t, 0)
+					w.rests(t)
+					w.noren(t, state, openArgs()...).must(t, 0)
+				}
+				w.same(t, before, r)
+				if r.code != -1 {
+					if n < 4 {
+						t.Errorf("only %d calls", n)
+					}
+					return
+				}
+			}
+		})
 	}
 }
 
@@ -206,6 +244,35 @@ func TestALBRecover(t *testing.T) {
 	m.noren(t, t.TempDir(), nil, "close", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 0)
 	m.noren(t, t.TempDir(), nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
 	m.same(t, before)
+}
+
+// TestALBRecoverAsks: what noren left in the middle of its work is taken away. Not so
+// where somebody edited it since: that is shown, and a person says whose is right.
+func TestALBRecoverAsks(t *testing.T) {
+	t.Parallel()
+	for _, edited := range []bool{false, true} {
+		m := newMarket(t, 1, several)
+		before, state := m.api.Drawing(m.listener), t.TempDir()
+		m.mortal().atCall(t, 3, t.TempDir(), closeArgs()...).must(t, -1)
+		if !edited {
+			m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod", "--keep-closed").must(t, 0)
+			m.noren(t, state, nil, "plan", "open", "--env", "prod").must(t, 0).says(t, "cut off in the middle: what is there of noren's is taken away")
+			m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
+			m.same(t, before)
+			continue
+		}
+		rules, _ := m.api.Rules(m.listener)
+		for _, r := range rules {
+			if strings.Contains(fmt.Sprint(r.Conditions), "a.example.com") {
+				m.api.Edit(r.ARN, func(p *albrules.Placed) { p.Conditions[0].Values = []string{"z.example.com"} })
+			}
+		}
+		after := m.api.Drawing(m.listener)
+		m.noren(t, state, nil, "recover", "--env", "prod", "--confirm", "prod").must(t, 11).says(t, "unfinished: ", "noren open --env prod --ours")
+		m.same(t, after)
+		m.noren(t, state, nil, "open", "--env", "prod", "--ours", "--confirm", "prod").must(t, 0)
+		m.same(t, before)
+	}
 }
 
 // TestALBWrongInput says what is wrong, before anything is touched.
@@ -345,89 +412,4 @@ services:
 	}
 	m.noren(t, state, nil, "open", "--env", "prod", "--yes").must(t, 0)
 	m.same(t, before)
-}
-
-// TestALBKilledAtEveryCall kills noren as each of its calls that write arrives,
-// which is then carried out. Customers meet the shop open or closed; the same
-// command carries on, and where noren's records are lost too, recover opens.
-func TestALBKilledAtEveryCall(t *testing.T) {
-	t.Parallel()
-	// Four hosts and two paths are more values than one rule can hold.
-	const several = "{kind: aws/alb, name: front, hosts: [shop.example.com, a.example.com, b.example.com, c.example.com], paths: [\"/*\", /pay], urls: [\"http://shop.example.com:PORT/\"]}"
-	for name, entrance := range map[string]string{"one rule closes": shopOfMarket, "several rules close": several} {
-		for _, lost := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, records lost %t", name, lost), func(t *testing.T) {
-				t.Parallel()
-				for n := 0; ; n++ {
-					if !killedAtCall(t, entrance, lost, n) {
-						if n < 4 {
-							t.Errorf("only %d calls", n)
-						}
-						return
-					}
-				}
-			})
-		}
-	}
-}
-
-// killedAtCall tells whether the closing or its opening made an n-th call.
-func killedAtCall(t *testing.T, entrance string, lost bool, n int) bool {
-	t.Helper()
-	m := newMarket(t, 1, entrance)
-	before, state := m.api.Drawing(m.listener), t.TempDir()
-	killed := false
-	run := func(args ...string) {
-		t.Helper()
-		args = append(args, "--env", "prod", "--confirm", "prod")
-		started := make(chan *command, 1)
-		calls := 0
-		m.api.Before(func(string) {
-			if calls == n {
-				c := <-started
-				_ = c.cmd.Process.Kill()
-				<-c.done
-			}
-			calls++
-		})
-		c := start(t, m.dir, state, m.env, args...)
-		started <- c
-		r := c.wait(t)
-		m.api.Before(nil)
-		if r.code != -1 {
-			r.must(t, 0)
-			return
-		}
-		killed = true
-		var codes []int
-		for _, path := range []string{"/", "/api/x"} {
-			code, _ := m.get(t, "127.0.0.1", "shop.example.com", path)
-			codes = append(codes, code)
-		}
-		if codes[0] != codes[1] {
-			t.Fatalf("killed at call %d of %v: half open: %v\n%s", n, args, codes, m.api.Drawing(m.listener))
-		}
-		if lost {
-			fresh := t.TempDir()
-			switch r := m.noren(t, fresh, nil, "recover", "--env", "prod", "--confirm", "prod"); r.code {
-			case 0:
-			case 11: // unfinished work: a person is shown it, and says that it is to go
-				r.says(t, "unfinished: ")
-				m.noren(t, fresh, nil, "open", "--env", "prod", "--ours", "--confirm", "prod").must(t, 0)
-			default:
-				r.must(t, 0)
-			}
-			return
-		}
-		m.noren(t, state, nil, args...).must(t, 0)
-	}
-	run("close", "--for", "30m")
-	if !killed || !lost {
-		if code, _ := m.get(t, "127.0.0.1", "shop.example.com", "/"); code != http.StatusServiceUnavailable {
-			t.Fatalf("closed, and a customer gets %d", code)
-		}
-		run("open")
-	}
-	m.same(t, before)
-	return killed
 }

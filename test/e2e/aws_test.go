@@ -8,12 +8,15 @@ import (
 	"testing"
 
 	"github.com/noren-dev/noren/internal/testaws/strict"
+	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-// An account is a catalog whose production is a strict AWS of this test's own.
+// An account is a catalog whose production is a strict AWS of this test's own,
+// and the wire by which noren reaches it.
 type account struct {
 	*strict.Server
-	dir string
+	wire *wire.Wire
+	dir  string
 }
 
 const (
@@ -23,7 +26,9 @@ const (
 // newAccount makes an account with ECS services, each scaled by the load.
 func newAccount(t testing.TB, services int, more string) *account {
 	t.Helper()
-	a := &account{strict.Start(t), t.TempDir()}
+	a := &account{Server: strict.Start(t), dir: t.TempDir()}
+	a.wire = wire.New(t, a.Endpoint)
+	a.Endpoint = a.wire.Endpoint
 	var workloads strings.Builder
 	for i := range services {
 		name := fmt.Sprintf("s%02d", i)
@@ -108,57 +113,35 @@ func TestECSServicesRest(t *testing.T) {
 	t.Logf("requests: %v", a.Calls())
 }
 
-// TestECSKilledAtEveryPoint kills noren at each recorded point of a closing and
-// of its opening; once the same command is run again, all is as it was.
-func TestECSKilledAtEveryPoint(t *testing.T) {
-	t.Parallel()
-	a := newAccount(t, 2, "      - {kind: aws/lambda-source, name: orders/orders-queue}\n")
-	a.AddSource("0a1b2c3d-0000-4000-8000-000000000001", strict.Source{Function: "orders", Queue: "orders-queue", Enabled: true})
-	before := a.Snapshot()
-	points := 0
-	for n := 1; ; n++ {
-		state, kill := t.TempDir(), append(credentials("test"), fmt.Sprintf("%s=%d", killAt, n))
-		closeArgs := []string{"close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod"}
-		first := noren(t, a.dir, state, kill, closeArgs...)
-		if first.code == -1 {
-			points++
-			a.noren(t, state, closeArgs...).must(t, 0)
-		}
-		a.resting(t, 2)
-		if a.Source("0a1b2c3d-0000-4000-8000-000000000001").Enabled {
-			t.Fatal("the event source feeds its function")
-		}
-		openArgs := []string{"open", "--env", "prod", "--confirm", "prod"}
-		second := noren(t, a.dir, state, kill, openArgs...)
-		if second.code == -1 {
-			points++
-			a.noren(t, state, openArgs...).must(t, 0)
-		}
-		a.same(t, before)
-		if first.code != -1 && second.code != -1 {
-			break
-		}
-	}
-	if points < 20 {
-		t.Errorf("killed at only %d points", points)
+// fed is the UUID of an event source, and feeding the workload that it is.
+const (
+	fed     = "0a1b2c3d-0000-4000-8000-000000000001"
+	feeding = "      - {kind: aws/lambda-source, name: orders/orders-queue}\n"
+)
+
+// newMortalAccount makes an account of two services and an event source, in which noren is
+// killed.
+func newMortalAccount(t testing.TB) *mortal {
+	t.Helper()
+	a := newAccount(t, 2, feeding)
+	a.AddSource(fed, strict.Source{Function: "orders", Queue: "orders-queue", Enabled: true, Tags: map[string]string{"team": "cart"}})
+	return &mortal{
+		dir: a.dir, env: credentials("test"), before: a.wire.Before, snapshot: func(testing.TB) string { return a.Snapshot() },
+		rests: func(t testing.TB) {
+			t.Helper()
+			a.resting(t, 2)
+			if a.Source(fed).Enabled {
+				t.Fatal("the event source feeds its function")
+			}
+		},
 	}
 }
 
-// TestECSRecordsLost throws noren's records away at each recorded point: recover
-// brings everything back from the tags alone, counts before autoscaling.
-func TestECSRecordsLost(t *testing.T) {
+// TestECSKilled kills noren at each recorded point, and at each call that writes,
+// of a closing of ECS services and an event source of Lambda, and of its opening.
+func TestECSKilled(t *testing.T) {
 	t.Parallel()
-	a := newAccount(t, 2, "")
-	before := a.Snapshot()
-	for n := 1; ; n++ {
-		kill := append(credentials("test"), fmt.Sprintf("%s=%d", killAt, n))
-		first := noren(t, a.dir, t.TempDir(), kill, "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod")
-		a.noren(t, t.TempDir(), "recover", "--env", "prod", "--confirm", "prod").must(t, 0)
-		a.same(t, before)
-		if first.code != -1 {
-			return
-		}
-	}
+	everyDeath(t, newMortalAccount, 20, 10)
 }
 
 // TestECSGoesBack: one service does not come to rest, so that all are put back.

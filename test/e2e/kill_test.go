@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -85,16 +84,7 @@ func eachPoint(t *testing.T, want int, f func(t *testing.T, s *shop, n int, reac
 
 // eachPointOf is eachPoint for shops that open makes.
 func eachPointOf(t *testing.T, want int, open func(t testing.TB) *shop, f func(t *testing.T, s *shop, n int, reached func(result)) bool) {
-	var mu sync.Mutex
-	points := map[string]bool{}
-	reached := func(r result) {
-		mu.Lock()
-		defer mu.Unlock()
-		if r.code == -1 {
-			_, point, _ := strings.Cut(strings.TrimSpace(r.err), ": ")
-			points[point] = true
-		}
-	}
+	points := newMoments()
 	t.Run("points", func(t *testing.T) {
 		for i := range killers {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -102,7 +92,7 @@ func eachPointOf(t *testing.T, want int, open func(t testing.TB) *shop, f func(t
 				s := open(t)
 				before := s.objects(t)
 				for n := i + 1; ; n += killers {
-					more := f(t, s, n, reached)
+					more := f(t, s, n, points.reached)
 					s.same(t, before)
 					if !more {
 						return
@@ -111,8 +101,5 @@ func eachPointOf(t *testing.T, want int, open func(t testing.TB) *shop, f func(t
 			})
 		}
 	})
-	if len(points) < want {
-		t.Errorf("only %d different points were reached, want %d: %v", len(points), want, points)
-	}
-	t.Logf("killed at %d different points", len(points))
+	points.atLeast(t, want)
 }

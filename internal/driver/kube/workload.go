@@ -32,9 +32,6 @@ func (o WorkloadOptions) Validate() error {
 	return nil
 }
 
-// NoOptions are those of a workload that has none.
-type NoOptions struct{}
-
 // A scaled workload rests with fewer replicas.
 type scaledWorkload struct {
 	conn   *conn
@@ -53,7 +50,7 @@ func opensScaled(kind string) func(*conn, string, WorkloadOptions) (driver.Workl
 	}
 }
 
-func openCronJob(c *conn, name string, _ NoOptions) (driver.Workload, error) {
+func openCronJob(c *conn, name string, _ driver.NoOptions) (driver.Workload, error) {
 	namespace, object, err := workloadKey("cronjob", name)
 	if err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func (c *closeChange) Marked(m action.Mark) driver.Typed[State] {
 
 // Fits fails if a rule cannot carry the mark in its tags.
 func (c *closeChange) Fits(_ context.Context, m action.Mark) error {
-	return awsclient.Fits("a rule of "+c.p.door().name, ownTags(albrules.Own{}), m)
+	return awsclient.Fits("a rule of "+c.p.door().name, ownTags(albrules.Own{}), m, 1)
 }
 
 // Requires implements action.Requirer.
@@ -293,6 +293,32 @@ func (c *closeChange) markTags(to *State) (map[string]string, error) {
 		return nil, nil
 	}
 	return awsclient.Tags(*c.mark)
+}
+
+// Between implements driver.TypedMidway: every rule of noren's that is there is as
+// it is in one of the states, up to its page. Of an extension that was cut off, the
+// newest mark tells the page that was to come, and not the one that is there.
+func (c *closeChange) Between(now, a, b *State) bool {
+	if now == nil || now.Unfinished == "" && len(now.Rules) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(now.Rules, func(r albrules.Named) bool {
+		is := func(have albrules.Named) bool { return have.Name == r.Name && samePage(have, r) }
+		return !slices.ContainsFunc(rulesOf(a), is) && !slices.ContainsFunc(rulesOf(b), is)
+	})
+}
+
+// samePage tells whether two rules are the same, or would be if they answered with
+// the same page of noren's.
+func samePage(a, b albrules.Named) bool {
+	x, y := albrules.Responds(a.Actions), albrules.Responds(b.Actions)
+	if x == nil || y == nil || markIn(x.Body) == "" || markIn(y.Body) == "" {
+		return a.Equal(b.Rule)
+	}
+	page := *y
+	page.Body = x.Body
+	b.Actions = []albrules.Action{{Type: albrules.TypeFixed, Fixed: &page}}
+	return a.Equal(b.Rule)
 }
 
 // Settled implements driver.TypedWaiter: the rules read back as they were

@@ -1,6 +1,7 @@
 package alb
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +90,7 @@ func TestCutOffAtEveryCall(t *testing.T) {
 					change := in.Marker.Marked(action.Mark{Receipt: action.Receipt{Run: "r", Step: "s", Action: ActionClose, Target: in.Target, From: from, To: to, TakenAt: time.Unix(1, 0)}})
 					cutClosing := s.cut(t, n, func() error { return change.Apply(t.Context(), from, to) })
 					s.whole(t, n)
+					s.between(t, in, from, to)
 					if cutClosing && goOn {
 						must(t, change.Apply(t.Context(), from, to))
 					}
@@ -99,6 +101,7 @@ func TestCutOffAtEveryCall(t *testing.T) {
 					}
 					cutOpening := s.cut(t, n, func() error { return change.Apply(t.Context(), to, from) })
 					s.whole(t, n)
+					s.between(t, in, from, to)
 					must(t, change.Apply(t.Context(), to, from))
 					if after := s.api.Drawing(s.listener); after != before {
 						t.Fatalf("cut off at call %d: the listener was\n%s\nand is\n%s", n, before, after)
@@ -112,6 +115,33 @@ func TestCutOffAtEveryCall(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// between fails unless the listener is in one of the states, or known to be between
+// them. With an edit of somebody else's it no longer is.
+func (s *scene) between(t *testing.T, in *driver.Instance, from, to action.State) {
+	t.Helper()
+	now, err := in.Change.Observe(t.Context())
+	must(t, err)
+	if now.Equal(from) || now.Equal(to) {
+		return
+	}
+	between, err := in.Midway.Between(now, from, to)
+	must(t, err)
+	if !between {
+		t.Fatalf("a listener that was cut off is taken for somebody else's work: %s", now.Fields)
+	}
+	var edited State
+	must(t, json.Unmarshal(now.Fields, &edited))
+	if len(edited.Rules) == 0 {
+		return
+	}
+	edited.Rules[0].Actions = nil
+	now.Fields, err = json.Marshal(edited)
+	must(t, err)
+	if between, err = in.Midway.Between(now, from, to); between || err != nil {
+		t.Fatalf("what somebody edited is taken for noren's own work: %v", err)
 	}
 }
 

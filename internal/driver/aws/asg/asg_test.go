@@ -3,6 +3,8 @@ package asg
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -24,13 +26,6 @@ import (
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: testaws.Region, Endpoint: endpoint}, driver.Env{Name: "test", Now: time.Now})
-	must(t, err)
-	return c
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +44,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	w := &world{moto: moto, metrics: cloudwatch.Start(t, moto.Endpoint), direct: clientOf(open(t, moto.Endpoint))}
+	w := &world{moto: moto, metrics: cloudwatch.Start(t, moto.Endpoint), direct: clientOf(testaws.Connect(t, moto.Endpoint))}
 	_, err := w.direct.groups.CreateLaunchConfiguration(t.Context(), &autoscaling.CreateLaunchConfigurationInput{LaunchConfigurationName: aws.String("web"), ImageId: aws.String("ami-12c6146b"), InstanceType: aws.String("t2.micro")})
 	must(t, err)
 	return w
@@ -76,30 +71,18 @@ func (w *world) get(t testing.TB, name string) *types.AutoScalingGroup {
 // targetGroup makes one, to which a listener leads if used is set.
 func (w *world) targetGroup(t testing.TB, name string, used bool) string {
 	t.Helper()
-	made, err := w.direct.elb.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{Name: aws.String(name), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(w.vpc(t))})
+	made, err := w.direct.elb.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{Name: aws.String(name), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(w.moto.VPC(t))})
 	must(t, err)
 	arn := made.TargetGroups[0].TargetGroupArn
 	if !used {
 		return *arn
 	}
-	lb, err := w.direct.elb.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String(name), Subnets: w.subnets(t)})
+	lb, err := w.direct.elb.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String(name), Subnets: w.moto.Subnets(t)})
 	must(t, err)
 	_, err = w.direct.elb.CreateListener(t.Context(), &elb.CreateListenerInput{LoadBalancerArn: lb.LoadBalancers[0].LoadBalancerArn, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp,
 		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: arn}}})
 	must(t, err)
 	return *arn
-}
-
-func markIn(t testing.TB, tags map[string]string) *action.Mark {
-	t.Helper()
-	found, ok := awsclient.MarkIn("", tags)
-	if !ok {
-		return nil
-	}
-	if found.Wrong != "" {
-		t.Fatalf("the mark cannot be read: %s", found.Wrong)
-	}
-	return &found.Mark
 }
 
 // target is what the suite needs of a group, on a wire of its own.
@@ -111,7 +94,7 @@ func (w *world) target(t testing.TB, name, as string, wr *wire.Wire, in *driver.
 			if slot != "" {
 				tags = awsclient.MarkTagsIn(slot, tags)
 			}
-			return markIn(t, tags)
+			return testaws.Mark(t, tags)
 		},
 		MeddleBeside: func(t testing.TB) {
 			_, err := w.direct.groups.UpdateAutoScalingGroup(t.Context(), &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String(name), DefaultCooldown: aws.Int32(77)})
@@ -136,7 +119,7 @@ func TestScaleKeepsTheContract(t *testing.T) {
 			actiontest.Exercise(t, actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 				group, wr := w.group(t), wire.New(t, w.moto.Endpoint)
 				p.Group = group
-				change, err := openScale(open(t, wr.Endpoint), p)
+				change, err := openScale(testaws.Connect(t, wr.Endpoint), p)
 				must(t, err)
 				target := w.target(t, group, "Auto Scaling group "+group, wr, driver.Bare(change), "")
 				target.Meddle = func(t testing.TB) {
@@ -157,7 +140,7 @@ func TestSuspendKeepsTheContract(t *testing.T) {
 		group, wr := w.group(t), wire.New(t, w.moto.Endpoint)
 		_, err := w.direct.groups.SuspendProcesses(t.Context(), &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String(group), ScalingProcesses: []string{"ScheduledActions", "AZRebalance"}})
 		must(t, err)
-		change, err := openSuspend(open(t, wr.Endpoint), SuspendParams{group, []string{"AlarmNotification", "ScheduledActions"}})
+		change, err := openSuspend(testaws.Connect(t, wr.Endpoint), SuspendParams{group, []string{"AlarmNotification", "ScheduledActions"}})
 		must(t, err)
 		target := w.target(t, group, "processes of Auto Scaling group "+group, wr, driver.Bare(change), slot)
 		target.Meddle = func(t testing.TB) {
@@ -171,7 +154,7 @@ func TestSuspendKeepsTheContract(t *testing.T) {
 func (w *world) rest(t testing.TB, group string, o Options) (*driver.Resting, error) {
 	t.Helper()
 	must(t, o.Validate())
-	opened, err := openWorkload(open(t, w.metrics.Endpoint), group, o)
+	opened, err := openWorkload(testaws.Connect(t, w.metrics.Endpoint), group, o)
 	must(t, err)
 	return opened.Rest(t.Context())
 }
@@ -282,7 +265,7 @@ func TestHistoryOverTheWire(t *testing.T) {
 	w.metrics.Record(cloudwatch.Alarm{Name: "out-low", Namespace: "AWS/EC2", Metric: "CPUUtilization", Threshold: 10, Period: 300, Periods: 3, Below: true})
 	w.metrics.Measure("CPUUtilization", 40, 92, 99, 99, 99, 50)
 	w.metrics.Measure("GroupInServiceInstances", 2, 4, 4)
-	conn := open(t, w.metrics.Endpoint)
+	conn := testaws.Connect(t, w.metrics.Endpoint)
 	c := clientOf(conn)
 	h := &history{}
 	alarms, err := c.alarmsNamed(t.Context(), group, []string{"out-high", "out-low"})
@@ -321,6 +304,30 @@ func TestOptions(t *testing.T) {
 	} {
 		if err := o.Validate(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, want %q", o, err, says)
+		}
+	}
+}
+
+// TestGroupIsBusy: a change that AWS refuses while instances come or go is one to try
+// again. Moto never refuses it, so that the answer is one of AWS's reference.
+func TestGroupIsBusy(t *testing.T) {
+	testaws.Isolate(t)
+	for _, code := range busy() {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/xml")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `<ErrorResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/"><Error><Type>Sender</Type><Code>%s</Code><Message>busy</Message></Error></ErrorResponse>`, code)
+		}))
+		t.Cleanup(server.Close)
+		c := clientOf(testaws.Connect(t, server.URL))
+		for name, err := range map[string]error{
+			"scale":   (&scale{client: c, p: ScaleParams{Group: "web"}}).Write(t.Context(), nil, &Size{}),
+			"suspend": (&suspend{client: c, p: SuspendParams{Group: "web"}}).Write(t.Context(), &Suspension{"AZRebalance": false}, &Suspension{"AZRebalance": true}),
+			"resume":  (&suspend{client: c, p: SuspendParams{Group: "web"}}).Write(t.Context(), &Suspension{"AZRebalance": true}, &Suspension{"AZRebalance": false}),
+		} {
+			if !errors.Is(err, action.ErrUnavailable) {
+				t.Errorf("%s, %s: %v", name, code, err)
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ package asg
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -34,6 +33,11 @@ func Parts() []driver.Part[*awsclient.Conn] {
 // mostGroups is how many groups one request names. Source:
 // https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_DescribeAutoScalingGroups.html
 const mostGroups = 50
+
+// busy are the codes by which AWS says that a group has something under way.
+// Source: https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html,
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_SuspendProcesses.html
+func busy() []string { return []string{"ScalingActivityInProgress", "ResourceInUse"} }
 
 // A client is what the actions of one connection share.
 type client struct {
@@ -121,7 +125,7 @@ func (t groupTags) Tag(ctx context.Context, tags map[string]string) error {
 		in.Tags = append(in.Tags, t.tag(k, tags[k]))
 	}
 	_, err := t.groups.CreateOrUpdateTags(ctx, in)
-	return t.conn.Classify(err, "tag "+label(aws.ToString(t.group.AutoScalingGroupName)))
+	return t.conn.ClassifyBusy(err, "tag "+label(aws.ToString(t.group.AutoScalingGroupName)), busy()...)
 }
 
 // Untag implements awsclient.Tagger.
@@ -133,5 +137,5 @@ func (t groupTags) Untag(ctx context.Context, keys []string) error {
 		in.Tags = append(in.Tags, tag)
 	}
 	_, err := t.groups.DeleteTags(ctx, in)
-	return t.conn.Classify(err, fmt.Sprintf("take noren's tags off %s", label(aws.ToString(t.group.AutoScalingGroupName))))
+	return t.conn.ClassifyBusy(err, "take noren's tags off "+label(aws.ToString(t.group.AutoScalingGroupName)), busy()...)
 }

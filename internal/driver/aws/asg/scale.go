@@ -112,7 +112,7 @@ func (s *scale) Apply(ctx context.Context, from, to *Size) error {
 func (s *scale) Write(ctx context.Context, _, to *Size) error {
 	_, err := s.groups.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: aws.String(s.p.Group),
 		MinSize: aws.Int32(to.Min), DesiredCapacity: aws.Int32(to.Desired), MaxSize: aws.Int32(to.Max)})
-	return s.conn.Classify(err, "scale "+s.Name())
+	return s.conn.ClassifyBusy(err, "scale "+s.Name(), busy()...)
 }
 
 // Marked implements driver.TypedMarker.
@@ -120,7 +120,7 @@ func (s *scale) Marked(m action.Mark) driver.Typed[Size] { return &scale{s.clien
 
 // Fits implements driver.MarkLimiter.
 func (s *scale) Fits(ctx context.Context, m action.Mark) error {
-	return awsclient.MarkFits(ctx, s, m)
+	return awsclient.MarksFit(ctx, s, m, marksOnGroup)
 }
 
 // Requires implements action.Requirer.

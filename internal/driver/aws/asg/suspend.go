@@ -73,6 +73,11 @@ type suspend struct {
 // slot is where the mark is kept, beside that of aws/asg.scale.
 const slot = "suspend"
 
+// marksOnGroup are those that a group carries while it rests: of its processes and
+// of its size. Either change is refused where both would not fit, since neither
+// knows whether the other is made.
+const marksOnGroup = 2
+
 func openSuspend(c *awsclient.Conn, p SuspendParams) (driver.Typed[Suspension], error) {
 	s := &suspend{client: clientOf(c), p: p}
 	s.byName.Expect(p.Group)
@@ -148,12 +153,12 @@ func (s *suspend) Write(ctx context.Context, from, to *Suspension) error {
 	if len(stop) > 0 { // none would mean all
 		_, err := s.groups.SuspendProcesses(ctx, &autoscaling.SuspendProcessesInput{AutoScalingGroupName: aws.String(s.p.Group), ScalingProcesses: stop})
 		if err != nil {
-			return s.conn.Classify(err, "suspend "+s.Name())
+			return s.conn.ClassifyBusy(err, "suspend "+s.Name(), busy()...)
 		}
 	}
 	if len(resume) > 0 {
 		_, err := s.groups.ResumeProcesses(ctx, &autoscaling.ResumeProcessesInput{AutoScalingGroupName: aws.String(s.p.Group), ScalingProcesses: resume})
-		return s.conn.Classify(err, "resume "+s.Name())
+		return s.conn.ClassifyBusy(err, "resume "+s.Name(), busy()...)
 	}
 	return nil
 }
@@ -165,7 +170,7 @@ func (s *suspend) Marked(m action.Mark) driver.Typed[Suspension] {
 
 // Fits implements driver.MarkLimiter.
 func (s *suspend) Fits(ctx context.Context, m action.Mark) error {
-	return awsclient.MarkFits(ctx, s, m)
+	return awsclient.MarksFit(ctx, s, m, marksOnGroup)
 }
 
 // Requires implements action.Requirer.

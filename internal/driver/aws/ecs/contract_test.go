@@ -27,14 +27,7 @@ func connect(t testing.TB) (*awsclient.Conn, *strict.Server) {
 	s := strict.Start(t)
 	s.AddService(strict.Service{Cluster: "shop", Name: "web", Desired: 3, Tags: map[string]string{"team": "cart"}})
 	s.AddTarget("shop/web", strict.Target{Min: 2, Max: 9, Scheduled: true, Tags: map[string]string{"team": "cart"}})
-	return open(t, s.Endpoint), s
-}
-
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: strict.Region, Endpoint: endpoint}, driver.Env{Name: "test"})
-	must(t, err)
-	return c
+	return testaws.Connect(t, s.Endpoint), s
 }
 
 func must(t testing.TB, err error) {
@@ -42,18 +35,6 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func markIn(t testing.TB, tags map[string]string) *action.Mark {
-	t.Helper()
-	found, ok := awsclient.MarkIn("", tags)
-	if !ok {
-		return nil
-	}
-	if found.Wrong != "" {
-		t.Fatalf("the mark cannot be read: %s", found.Wrong)
-	}
-	return &found.Mark
 }
 
 // theirs are the tags that are not noren's, with whatever else is beside.
@@ -79,7 +60,7 @@ func TestScaleKeepsTheContract(t *testing.T) {
 					Name: "ECS service shop/web", Change: in.Change, Marked: in.Marker.Marked,
 					Mark: func(t testing.TB) *action.Mark {
 						svc, _ := s.Service("shop/web")
-						return markIn(t, svc.Tags)
+						return testaws.Mark(t, svc.Tags)
 					},
 					Meddle: func(testing.TB) { s.Edit(func(s *strict.Server) { s.ECS("shop/web").Desired = 7 }) },
 					MeddleBeside: func(testing.TB) {
@@ -108,7 +89,7 @@ func TestScaleKeepsTheContractOnMoto(t *testing.T) {
 		n++
 		cluster := fmt.Sprintf("shop%d", n)
 		w := wire.New(t, moto.Endpoint)
-		c, direct := open(t, w.Endpoint), clientOf(open(t, moto.Endpoint)).ecs
+		c, direct := testaws.Connect(t, w.Endpoint), clientOf(testaws.Connect(t, moto.Endpoint)).ecs
 		_, err := direct.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String(cluster)})
 		must(t, err)
 		_, err = direct.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{Family: aws.String("web"),
@@ -133,7 +114,7 @@ func TestScaleKeepsTheContractOnMoto(t *testing.T) {
 		in := driver.Bare(change)
 		return actiontest.Target{
 			Name: "ECS service " + cluster + "/web", Change: in.Change, Marked: in.Marker.Marked,
-			Mark: func(t testing.TB) *action.Mark { return markIn(t, tags(t)) },
+			Mark: func(t testing.TB) *action.Mark { return testaws.Mark(t, tags(t)) },
 			Meddle: func(t testing.TB) {
 				_, err := direct.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String(cluster), Service: aws.String("web"), DesiredCount: aws.Int32(7)})
 				must(t, err)
@@ -158,7 +139,7 @@ func TestSuspendKeepsTheContract(t *testing.T) {
 		in := driver.Bare(change)
 		return actiontest.Target{
 			Name: "autoscaling of ECS service shop/web", Change: in.Change, Marked: in.Marker.Marked,
-			Mark: func(t testing.TB) *action.Mark { return markIn(t, s.Target("shop/web").Tags) },
+			Mark: func(t testing.TB) *action.Mark { return testaws.Mark(t, s.Target("shop/web").Tags) },
 			Meddle: func(testing.TB) {
 				s.Edit(func(s *strict.Server) { s.Scaling("shop/web").In = !s.Scaling("shop/web").In })
 			},

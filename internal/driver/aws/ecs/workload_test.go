@@ -11,12 +11,13 @@ import (
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
+	"github.com/noren-dev/noren/internal/testaws"
 	"github.com/noren-dev/noren/internal/testaws/strict"
 )
 
 func rest(t testing.TB, s *strict.Server, name string, to int32) (*driver.Resting, error) {
 	t.Helper()
-	w, err := openWorkload(open(t, s.Endpoint), name, WorkloadOptions{to})
+	w, err := openWorkload(testaws.Connect(t, s.Endpoint), name, WorkloadOptions{to})
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,6 @@ import (
 	"github.com/noren-dev/noren/internal/testaws/wire"
 )
 
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: testaws.Region, Endpoint: endpoint}, driver.Env{Name: "test"})
-	must(t, err)
-	return c
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -49,7 +42,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	w := &world{moto: moto, direct: clientOf(open(t, moto.Endpoint))}
+	w := &world{moto: moto, direct: clientOf(testaws.Connect(t, moto.Endpoint))}
 	_, err := w.direct.events.CreateEventBus(t.Context(), &eventbridge.CreateEventBusInput{Name: aws.String("shop")})
 	must(t, err)
 	return w
@@ -86,7 +79,7 @@ func TestRuleKeepsTheContract(t *testing.T) {
 				p := RuleParams{c.bus, fmt.Sprintf("nightly%d", w.n)}
 				w.put(t, p, c.state, "before")
 				wr := wire.New(t, w.moto.Endpoint)
-				change, err := openRule(open(t, wr.Endpoint), p)
+				change, err := openRule(testaws.Connect(t, wr.Endpoint), p)
 				must(t, err)
 				in := driver.Bare(change)
 				direct := &rule{client: w.direct, p: p}
@@ -97,11 +90,7 @@ func TestRuleKeepsTheContract(t *testing.T) {
 						must(t, err)
 						tags, err := tagger.Tags(t.Context())
 						must(t, err)
-						found, ok := awsclient.MarkIn("", tags)
-						if !ok {
-							return nil
-						}
-						return &found.Mark
+						return testaws.Mark(t, tags)
 					},
 					Meddle: func(t testing.TB) { w.put(t, p, c.other, "before") },
 					MeddleBeside: func(t testing.TB) {
@@ -140,7 +129,7 @@ func (w *world) all(t testing.TB, name string) string {
 		return "gone"
 	}
 	must(t, err)
-	raw, err := json.Marshal([]any{out.Description, out.EndDate, out.StartDate, out.FlexibleTimeWindow, out.ScheduleExpression, out.ScheduleExpressionTimezone, out.Target, out.KmsKeyArn, out.ActionAfterCompletion})
+	raw, err := json.Marshal([]any{parseDescription(out.Description).text, out.EndDate, out.StartDate, out.FlexibleTimeWindow, out.ScheduleExpression, out.ScheduleExpressionTimezone, out.Target, out.KmsKeyArn, out.ActionAfterCompletion})
 	must(t, err)
 	return string(raw)
 }
@@ -154,16 +143,28 @@ func TestScheduleKeepsTheContract(t *testing.T) {
 		name := fmt.Sprintf("sums%d", w.n)
 		w.schedule(t, name, "cron(0 2 * * ? *)")
 		wr := wire.New(t, w.moto.Endpoint)
-		change, err := openSchedule(open(t, wr.Endpoint), ScheduleParams{fallback, name})
+		p := ScheduleParams{Group: fallback, Name: name}
+		change, err := openSchedule(testaws.Connect(t, wr.Endpoint), p)
 		must(t, err)
+		in := driver.Bare(change)
 		return actiontest.Target{
-			Name: "schedule default/" + name, Change: driver.Bare(change).Change,
+			Name: "schedule default/" + name, Change: in.Change, Marked: in.Marker.Marked,
+			Mark: func(t testing.TB) *action.Mark {
+				now, err := (&schedule{client: w.direct, p: p}).get(t.Context())
+				must(t, err)
+				m, ok, err := parseDescription(now.Description).mark()
+				must(t, err)
+				if !ok {
+					return nil
+				}
+				return &m
+			},
 			Meddle: func(t testing.TB) {
 				_, err := w.direct.scheduler.DeleteSchedule(t.Context(), &scheduler.DeleteScheduleInput{Name: aws.String(name)})
 				must(t, err)
 			},
 			MeddleBeside: func(t testing.TB) {
-				s := &schedule{w.direct, ScheduleParams{fallback, name}}
+				s := &schedule{client: w.direct, p: p}
 				now, err := s.get(t.Context())
 				must(t, err)
 				_, err = w.direct.scheduler.UpdateSchedule(t.Context(), &scheduler.UpdateScheduleInput{Name: now.Name, State: now.State, FlexibleTimeWindow: now.FlexibleTimeWindow,
@@ -184,11 +185,11 @@ func TestRest(t *testing.T) {
 	w.put(t, RuleParams{"shop", "idle"}, types.RuleStateDisabled, "")
 	w.schedule(t, "sums", "cron(0 2 * * ? *)")
 	w.schedule(t, "once", "at(2026-12-01T02:00:00)")
-	c := open(t, w.moto.Endpoint)
+	c := testaws.Connect(t, w.moto.Endpoint)
 	rest := func(kind, name string) (*driver.Resting, error) {
-		opened, err := openRuleWorkload(c, name, NoOptions{})
+		opened, err := openRuleWorkload(c, name, driver.NoOptions{})
 		if kind == "schedule" {
-			opened, err = openScheduleWorkload(c, name, NoOptions{})
+			opened, err = openScheduleWorkload(c, name, ScheduleOptions{})
 		}
 		if err != nil {
 			return nil, err
@@ -197,7 +198,7 @@ func TestRest(t *testing.T) {
 	}
 	for name, says := range map[string]string{
 		"rule nightly": "does not fire while", "rule shop/orders": "are lost while it is disabled", "rule shop/idle": "disabled already",
-		"schedule sums": "no tags on a schedule", "schedule default/once": "fires once",
+		"schedule sums": "at the end of the description of", "schedule default/once": "fires once",
 	} {
 		kind, key, _ := strings.Cut(name, " ")
 		r, err := rest(kind, key)
@@ -231,7 +232,7 @@ func TestManagedRule(t *testing.T) {
 		fmt.Fprint(w, `{"Arn":"arn:aws:events:us-east-1:123456789012:rule/AutoScalingManagedRule","EventBusName":"default","EventPattern":"{}","ManagedBy":"autoscaling.amazonaws.com","Name":"AutoScalingManagedRule","State":"ENABLED"}`)
 	}))
 	t.Cleanup(server.Close)
-	opened, err := openRuleWorkload(open(t, server.URL), "AutoScalingManagedRule", NoOptions{})
+	opened, err := openRuleWorkload(testaws.Connect(t, server.URL), "AutoScalingManagedRule", driver.NoOptions{})
 	must(t, err)
 	if _, err := opened.Rest(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) || !strings.Contains(err.Error(), "kept by autoscaling.amazonaws.com") {
 		t.Errorf("%v", err)

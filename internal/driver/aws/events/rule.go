@@ -40,9 +40,6 @@ func Parts() []driver.Part[*awsclient.Conn] {
 	}
 }
 
-// NoOptions are those of a workload that has none.
-type NoOptions struct{}
-
 // A client is what the actions of one connection share.
 type client struct {
 	conn      *awsclient.Conn
@@ -234,7 +231,7 @@ func (t ruleTags) Untag(ctx context.Context, keys []string) error {
 // ruleWorkload is a rule that rests.
 type ruleWorkload struct{ *rule }
 
-func openRuleWorkload(c *awsclient.Conn, name string, _ NoOptions) (driver.Workload, error) {
+func openRuleWorkload(c *awsclient.Conn, name string, _ driver.NoOptions) (driver.Workload, error) {
 	bus, short, err := split("aws/eventbridge-rule", name)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -13,12 +14,15 @@ import (
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // ScheduleParams are the parameters of aws/schedule.disable.
 type ScheduleParams struct {
 	Group string `json:"group"`
 	Name  string `json:"name"`
+	// Unmarked leaves no mark in its description.
+	Unmarked bool `json:"unmarked,omitempty"`
 }
 
 // Validate says what is missing.
@@ -35,14 +39,15 @@ type ScheduleState struct {
 }
 
 // schedule is the change aws/schedule.disable. A schedule has no tags (a group of
-// them has), so that it carries no mark.
+// them has), so that it carries its mark in its description.
 type schedule struct {
 	*client
-	p ScheduleParams
+	p    ScheduleParams
+	mark *action.Mark
 }
 
 func openSchedule(c *awsclient.Conn, p ScheduleParams) (driver.Typed[ScheduleState], error) {
-	return &schedule{clientOf(c), p}, nil
+	return &schedule{client: clientOf(c), p: p}, nil
 }
 
 // Target implements driver.Typed.
@@ -66,7 +71,7 @@ func (s *schedule) Read(ctx context.Context) (*ScheduleState, awsclient.Tagger, 
 	if err != nil || out == nil {
 		return nil, nil, err
 	}
-	return &ScheduleState{out.State}, nil, nil
+	return &ScheduleState{out.State}, noted{s, parseDescription(out.Description)}, nil
 }
 
 // Observe implements driver.Typed.
@@ -88,27 +93,100 @@ func (s *schedule) missing(have []string) error {
 
 // Apply implements driver.Typed.
 func (s *schedule) Apply(ctx context.Context, from, to *ScheduleState) error {
-	return awsclient.Apply(ctx, s, nil, from, to)
+	return awsclient.Apply(ctx, s, s.mark, from, to)
 }
 
-// Write implements awsclient.Thing. UpdateSchedule replaces the whole schedule:
-// what is not sent goes back to its default. So everything is read once more and
-// sent again. Source:
-// https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
+// Write implements awsclient.Thing.
 func (s *schedule) Write(ctx context.Context, _, to *ScheduleState) error {
+	return s.WriteTagged(ctx, to, nil, nil)
+}
+
+// WriteTagged implements awsclient.AtOnce.
+func (s *schedule) WriteTagged(ctx context.Context, to *ScheduleState, add map[string]string, drop []string) error {
+	return s.update(ctx, "change "+s.Name(), to, func(d described) (described, error) { return d.tagged(add, drop) })
+}
+
+// update writes a state, nil for the one that it has, and another description.
+// UpdateSchedule replaces the whole schedule: what is not sent goes back to its
+// default. So everything is read once more and sent again. Source:
+// https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
+func (s *schedule) update(ctx context.Context, what string, to *ScheduleState, describe func(described) (described, error)) error {
 	now, err := s.get(ctx)
 	if err != nil {
 		return err
 	}
 	if now == nil {
-		return awsclient.Drifted(s.Name(), to, nil)
+		return awsclient.Drifted(s.Name(), &ScheduleState{}, nil)
+	}
+	d, err := describe(parseDescription(now.Description))
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	state := now.State
+	if to != nil {
+		state = to.State
 	}
 	_, err = s.scheduler.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
-		State: to.State, Name: now.Name, GroupName: now.GroupName, FlexibleTimeWindow: now.FlexibleTimeWindow, ScheduleExpression: now.ScheduleExpression,
-		Target: now.Target, ActionAfterCompletion: now.ActionAfterCompletion, Description: now.Description, StartDate: now.StartDate, EndDate: now.EndDate,
+		State: state, Name: now.Name, GroupName: now.GroupName, FlexibleTimeWindow: now.FlexibleTimeWindow, ScheduleExpression: now.ScheduleExpression,
+		Target: now.Target, ActionAfterCompletion: now.ActionAfterCompletion, Description: d.join(), StartDate: now.StartDate, EndDate: now.EndDate,
 		KmsKeyArn: now.KmsKeyArn, ScheduleExpressionTimezone: now.ScheduleExpressionTimezone,
 	})
-	return s.conn.Classify(err, "change "+s.Name())
+	return s.conn.ClassifyBusy(err, what, "ConflictException")
+}
+
+// Marked implements driver.TypedMarker.
+func (s *schedule) Marked(m action.Mark) driver.Typed[ScheduleState] {
+	if s.p.Unmarked {
+		return s
+	}
+	return &schedule{s.client, s.p, &m}
+}
+
+// spare are the characters of a description that are not used when a closing is
+// planned, since the mark of its run may take a few more than that of its plan.
+const spare = 16
+
+// Fits implements driver.MarkLimiter.
+func (s *schedule) Fits(ctx context.Context, m action.Mark) error {
+	now, err := s.get(ctx)
+	if err != nil || now == nil || s.p.Unmarked {
+		return err
+	}
+	d, err := parseDescription(now.Description).marked(m)
+	if err != nil {
+		return err
+	}
+	over := utf8.RuneCountInString(*d.join()) + spare - mostDescription
+	if over <= 0 {
+		return nil
+	}
+	own := utf8.RuneCountInString(aws.ToString(d.text))
+	return &fault.Fault{Code: fault.Invalid, Summary: "no room for noren's note",
+		Detail: fmt.Sprintf("The description of %s has %d characters, and AWS allows %d: %d are needed to note in it how it was, since AWS allows no tags on a schedule. Nothing was touched.",
+			s.Name(), own, mostDescription, mostDescription-own+over),
+		Try: []string{
+			fmt.Sprintf("shorten the description of %s by %d characters", s.Name(), over),
+			fmt.Sprintf("- {kind: aws/schedule, name: %s/%s, unmarked: true}   # in noren.yaml: were noren's records lost, noren recover could not enable it", s.p.Group, s.p.Name),
+		}}
+}
+
+// noted are the tags that the mark in a schedule's description stands for.
+type noted struct {
+	*schedule
+	d described
+}
+
+// Tags implements awsclient.Tagger.
+func (n noted) Tags(context.Context) (map[string]string, error) { return n.d.tags() }
+
+// Tag implements awsclient.Tagger.
+func (n noted) Tag(ctx context.Context, tags map[string]string) error {
+	return n.update(ctx, "note on "+n.Name(), nil, func(d described) (described, error) { return d.tagged(tags, nil) })
+}
+
+// Untag implements awsclient.Tagger.
+func (n noted) Untag(ctx context.Context, keys []string) error {
+	return n.update(ctx, "take noren's note off "+n.Name(), nil, func(d described) (described, error) { return d.tagged(nil, keys) })
 }
 
 // Requires implements action.Requirer. To send the target again is to pass its
@@ -131,15 +209,22 @@ func (s *schedule) Describe(from, to *ScheduleState) action.Description {
 	return awsclient.Describe(line, from, to)
 }
 
+// ScheduleOptions choose how a schedule rests.
+type ScheduleOptions struct {
+	// Unmarked leaves its description as it is: without noren's records, noren
+	// recover then cannot enable it.
+	Unmarked bool `json:"unmarked,omitempty"`
+}
+
 // scheduleWorkload is a schedule that rests.
 type scheduleWorkload struct{ *schedule }
 
-func openScheduleWorkload(c *awsclient.Conn, name string, _ NoOptions) (driver.Workload, error) {
+func openScheduleWorkload(c *awsclient.Conn, name string, o ScheduleOptions) (driver.Workload, error) {
 	group, short, err := split("aws/schedule", name)
 	if err != nil {
 		return nil, err
 	}
-	return &scheduleWorkload{&schedule{clientOf(c), ScheduleParams{group, short}}}, nil
+	return &scheduleWorkload{&schedule{client: clientOf(c), p: ScheduleParams{group, short, o.Unmarked}}}, nil
 }
 
 // Requires implements action.Requirer.
@@ -171,8 +256,30 @@ func (w *scheduleWorkload) Rest(ctx context.Context) (*driver.Resting, error) {
 	} else {
 		note(false, "%s (%s) does not fire while the service is closed, and what it misses is not made up for. What it has started goes on.", w.Name(), expression)
 	}
-	note(false, "AWS allows no tags on a schedule: were noren's records lost, noren recover could not enable %s again, and noren leftovers would only tell that it is disabled.", w.Name())
+	if w.p.Unmarked {
+		note(true, "%s is to carry no mark: were noren's records lost, noren recover could not enable it again, and noren leftovers would only tell that it is disabled.", w.Name())
+	} else {
+		note(false, "AWS allows no tags on a schedule: how it was is noted at the end of the description of %s meanwhile.", w.Name())
+	}
 	return r, nil
+}
+
+// traces adds the mark of a schedule, and tells whether it has one.
+func (s *schedule) traces(ctx context.Context, found *driver.Traces) (bool, error) {
+	out, err := s.get(ctx)
+	if err != nil || out == nil { // it is gone since
+		return false, err
+	}
+	m, marked, err := parseDescription(out.Description).mark()
+	if !marked {
+		return false, nil
+	}
+	f := driver.FoundMark{On: s.Target(), Mark: m}
+	if err != nil {
+		f.Wrong = err.Error()
+	}
+	found.Marks = append(found.Marks, f)
+	return true, nil
 }
 
 // eachSchedule shows see every schedule of all groups.

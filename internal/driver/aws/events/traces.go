@@ -67,21 +67,33 @@ func (c *client) ruleTraces(ctx context.Context, found *driver.Traces) error {
 	return nil
 }
 
-// scheduleTraces adds disabled schedules: none carries a mark.
+// scheduleTraces adds the marks on schedules, and disabled ones without. The list
+// of schedules does not tell their descriptions.
 func (c *client) scheduleTraces(ctx context.Context, found *driver.Traces) error {
-	n := 0
-	err := c.eachSchedule(ctx, func(s *schedulertypes.ScheduleSummary) {
-		n++
-		if s.State != schedulertypes.ScheduleStateDisabled {
-			return
+	var all []schedulertypes.ScheduleSummary
+	err := c.eachSchedule(ctx, func(s *schedulertypes.ScheduleSummary) { all = append(all, *s) })
+	n, unread := len(all), 0
+	for _, summary := range all {
+		disabled := summary.State == schedulertypes.ScheduleStateDisabled
+		if !disabled && n > mostLooks {
+			continue
 		}
-		group, name := aws.ToString(s.GroupName), aws.ToString(s.Name)
-		found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: c.conn.Target("schedule", group+"/"+name), What: "is disabled", Since: aws.ToTime(s.LastModificationDate),
-			Advice: []string{
-				"Schedules carry no marks, so that it cannot be told who disabled it.",
-				fmt.Sprintf("aws scheduler get-schedule --group-name %s --name %s --region %s   # update-schedule replaces all of it: send everything again", group, name, c.conn.Region()),
-			}})
-	})
+		s := &schedule{client: c, p: ScheduleParams{Group: aws.ToString(summary.GroupName), Name: aws.ToString(summary.Name)}}
+		marked, err := s.traces(ctx, found)
+		switch {
+		case awsclient.IsDenied(err):
+			unread++
+		case err != nil:
+			return err
+		}
+		if disabled && !marked {
+			found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: s.Target(), What: "is disabled", Since: aws.ToTime(summary.LastModificationDate),
+				Advice: []string{fmt.Sprintf("aws scheduler get-schedule --group-name %s --name %s --region %s   # update-schedule replaces all of it: send everything again", s.p.Group, s.p.Name, c.conn.Region())}})
+		}
+	}
+	if unread > 0 {
+		found.Unseen = append(found.Unseen, fmt.Sprintf("descriptions of %d schedules (scheduler:GetSchedule)", unread))
+	}
 	if n > 0 {
 		found.Seen = append(found.Seen, driver.Seen{Kind: "schedules", Count: n})
 	}

@@ -21,6 +21,12 @@ const (
 	notFound = "ResourceNotFoundException"
 )
 
+// busy are the codes by which Lambda says that a function or an event source is on
+// its way to another state, such as in a deployment. Source:
+// https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionConcurrency.html,
+// https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
+func busy() []string { return []string{"ResourceInUseException", "ResourceConflictException"} }
+
 // Parts are this package's part of the driver.
 func Parts() []driver.Part[*awsclient.Conn] {
 	return []driver.Part[*awsclient.Conn]{
@@ -30,9 +36,6 @@ func Parts() []driver.Part[*awsclient.Conn] {
 		driver.Rests("aws/lambda", "A Lambda function, by its name", openFunctionWorkload),
 	}
 }
-
-// NoOptions are those of a workload that has none.
-type NoOptions struct{}
 
 // A client is what the actions of one connection share.
 type client struct {
@@ -100,11 +103,11 @@ func (t tagged) Tags(ctx context.Context) (map[string]string, error) {
 // Tag implements awsclient.Tagger.
 func (t tagged) Tag(ctx context.Context, tags map[string]string) error {
 	_, err := t.lambda.TagResource(ctx, &lambda.TagResourceInput{Resource: aws.String(t.arn), Tags: tags})
-	return t.conn.Classify(err, "tag "+t.name)
+	return t.conn.ClassifyBusy(err, "tag "+t.name, busy()...)
 }
 
 // Untag implements awsclient.Tagger.
 func (t tagged) Untag(ctx context.Context, keys []string) error {
 	_, err := t.lambda.UntagResource(ctx, &lambda.UntagResourceInput{Resource: aws.String(t.arn), TagKeys: keys})
-	return t.conn.Classify(err, "take noren's tags off "+t.name)
+	return t.conn.ClassifyBusy(err, "take noren's tags off "+t.name, busy()...)
 }

@@ -140,7 +140,7 @@ func (t *throttle) Write(ctx context.Context, _, to *Concurrency) error {
 	} else {
 		_, err = t.lambda.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: aws.String(t.p.Function), ReservedConcurrentExecutions: to.Reserved})
 	}
-	return t.conn.Classify(err, "change the concurrency of "+t.Name())
+	return t.conn.ClassifyBusy(err, "change the concurrency of "+t.Name(), busy()...)
 }
 
 // Marked implements driver.TypedMarker.
@@ -171,7 +171,7 @@ func (t *throttle) Describe(from, to *Concurrency) action.Description {
 // functionWorkload is a function that rests.
 type functionWorkload struct{ *throttle }
 
-func openFunctionWorkload(c *awsclient.Conn, name string, _ NoOptions) (driver.Workload, error) {
+func openFunctionWorkload(c *awsclient.Conn, name string, _ driver.NoOptions) (driver.Workload, error) {
 	if name == "" || strings.ContainsAny(name, ":/") {
 		return nil, &fault.Fault{Code: fault.Invalid, Summary: "malformed workload name",
 			Detail: fmt.Sprintf("aws/lambda %q: want the name of a function, and neither an ARN nor a version: all of its versions rest.", name)}

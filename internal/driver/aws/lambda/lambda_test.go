@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -25,13 +26,6 @@ import (
 
 const id = "0a1b2c3d-0000-4000-8000-000000000001"
 
-func open(t testing.TB, endpoint string) *awsclient.Conn {
-	t.Helper()
-	c, err := awsclient.Open(t.Context(), awsclient.Config{Region: testaws.Region, Endpoint: endpoint}, driver.Env{Name: "test"})
-	must(t, err)
-	return c
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -39,24 +33,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func markIn(t testing.TB, tags map[string]string) *action.Mark {
-	t.Helper()
-	found, ok := awsclient.MarkIn("", tags)
-	if !ok {
-		return nil
-	}
-	if found.Wrong != "" {
-		t.Fatalf("the mark cannot be read: %s", found.Wrong)
-	}
-	return &found.Mark
-}
-
 func connect(t testing.TB) (*awsclient.Conn, *strict.Server) {
 	t.Helper()
 	testaws.Isolate(t)
 	s := strict.Start(t)
 	s.AddSource(id, strict.Source{Function: "orders", Queue: "orders-queue", Enabled: true, Tags: map[string]string{"team": "cart"}})
-	return open(t, s.Endpoint), s
+	return testaws.Connect(t, s.Endpoint), s
 }
 
 // TestSourceKeepsTheContract is for aws/lambda-source.disable. A source has two
@@ -70,7 +52,7 @@ func TestSourceKeepsTheContract(t *testing.T) {
 		in := driver.Bare(change)
 		return actiontest.Target{
 			Name: "event source " + id, Change: in.Change, Marked: in.Marker.Marked,
-			Mark:   func(t testing.TB) *action.Mark { return markIn(t, s.Source(id).Tags) },
+			Mark:   func(t testing.TB) *action.Mark { return testaws.Mark(t, s.Source(id).Tags) },
 			Meddle: func(testing.TB) { s.DeleteSource(id) },
 			MeddleBeside: func(testing.TB) {
 				s.Edit(func(s *strict.Server) { s.Feeding(id).Tags["team"] = "checkout" })
@@ -122,7 +104,7 @@ func TestSourceIsFound(t *testing.T) {
 		strings.Replace(id, "000000000001", "000000000009", 1): {fault.NotFound, "Did you mean 0a1b2c3d"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := openSourceWorkload(c, name, NoOptions{})
+			w, err := openSourceWorkload(c, name, driver.NoOptions{})
 			var r *driver.Resting
 			if err == nil {
 				r, err = w.Rest(t.Context())
@@ -168,18 +150,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	moto := testaws.Start(t)
-	body := "Action=CreateRole&Version=2010-05-08&RoleName=fn&AssumeRolePolicyDocument=%7B%7D"
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, moto.Endpoint, strings.NewReader(body))
-	must(t, err)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20260102/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")
-	out, err := http.DefaultClient.Do(req)
-	must(t, err)
-	must(t, out.Body.Close())
-	if out.StatusCode != http.StatusOK {
-		t.Fatal(out.Status)
-	}
-	return &world{moto: moto, direct: clientOf(open(t, moto.Endpoint)), role: "arn:aws:iam::" + testaws.Account + ":role/fn"}
+	return &world{moto: moto, direct: clientOf(testaws.Connect(t, moto.Endpoint)), role: moto.Role(t, "fn")}
 }
 
 func (w *world) function(t testing.TB, reserved *int32) string {
@@ -211,7 +182,7 @@ func TestThrottleKeepsTheContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			actiontest.Exercise(t, actiontest.Harness{New: func(t testing.TB) actiontest.Target {
 				function, wr := w.function(t, reserved), wire.New(t, w.moto.Endpoint)
-				change, err := openThrottle(open(t, wr.Endpoint), FunctionParams{function})
+				change, err := openThrottle(testaws.Connect(t, wr.Endpoint), FunctionParams{function})
 				must(t, err)
 				in := driver.Bare(change)
 				tags := func(t testing.TB) map[string]string {
@@ -221,7 +192,7 @@ func TestThrottleKeepsTheContract(t *testing.T) {
 				}
 				return actiontest.Target{
 					Name: "Lambda function " + function, Change: in.Change, Marked: in.Marker.Marked,
-					Mark: func(t testing.TB) *action.Mark { return markIn(t, tags(t)) },
+					Mark: func(t testing.TB) *action.Mark { return testaws.Mark(t, tags(t)) },
 					Meddle: func(t testing.TB) {
 						_, err := w.direct.lambda.PutFunctionConcurrency(t.Context(), &lambda.PutFunctionConcurrencyInput{FunctionName: aws.String(function), ReservedConcurrentExecutions: aws.Int32(7)})
 						must(t, err)
@@ -243,7 +214,7 @@ func TestFunctionRests(t *testing.T) {
 	w := newWorld(t)
 	function := w.function(t, nil)
 	rest := func(name string) (*driver.Resting, error) {
-		opened, err := openFunctionWorkload(open(t, w.moto.Endpoint), name, NoOptions{})
+		opened, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), name, driver.NoOptions{})
 		must(t, err)
 		return opened.Rest(t.Context())
 	}
@@ -255,7 +226,7 @@ func TestFunctionRests(t *testing.T) {
 	if _, err := rest("ordres1"); !errors.Is(err, &fault.Fault{Code: fault.NotFound}) || !strings.Contains(err.Error(), "Did you mean orders1?") {
 		t.Errorf("%v", err)
 	}
-	if _, err := openFunctionWorkload(open(t, w.moto.Endpoint), "orders:live", NoOptions{}); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
+	if _, err := openFunctionWorkload(testaws.Connect(t, w.moto.Endpoint), "orders:live", driver.NoOptions{}); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
 		t.Errorf("a version: %v", err)
 	}
 }
@@ -272,7 +243,7 @@ func TestTraces(t *testing.T) {
 	}
 	w := newWorld(t)
 	function := w.function(t, aws.Int32(0))
-	found, err = FindTraces(t.Context(), open(t, w.moto.Endpoint))
+	found, err = FindTraces(t.Context(), testaws.Connect(t, w.moto.Endpoint))
 	must(t, err)
 	if len(found.Unmarked) != 1 || found.Unmarked[0].Target != "aws:test/lambda/"+function {
 		t.Errorf("%+v", found)
@@ -281,5 +252,23 @@ func TestTraces(t *testing.T) {
 	found, err = FindTraces(t.Context(), c)
 	if err != nil || len(found.Unseen) != 1 {
 		t.Errorf("%+v %v", found, err)
+	}
+}
+
+// TestFunctionIsBusy: while a function is deployed Lambda takes no change, which is
+// one to try again. Moto never is, so that the answer is one of AWS's reference.
+func TestFunctionIsBusy(t *testing.T) {
+	testaws.Isolate(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amzn-Errortype", "ResourceConflictException")
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"Type":"User","message":"The operation cannot be performed at this time. An update is in progress for resource: orders"}`)
+	}))
+	t.Cleanup(server.Close)
+	f := &throttle{client: clientOf(testaws.Connect(t, server.URL)), p: FunctionParams{"orders"}}
+	for _, to := range []*Concurrency{{aws.Int32(0)}, {}} {
+		if err := f.Write(t.Context(), &Concurrency{}, to); !errors.Is(err, action.ErrUnavailable) || !strings.Contains(err.Error(), "at work on something else") {
+			t.Errorf("%v", err)
+		}
 	}
 }

@@ -109,10 +109,7 @@ func (s *source) Apply(ctx context.Context, from, to *Feeding) error {
 // to another, Lambda takes no change.
 func (s *source) Write(ctx context.Context, _, to *Feeding) error {
 	_, err := s.lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: aws.String(s.p.UUID), Enabled: aws.Bool(to.Enabled)})
-	if awsclient.IsCode(err, "ResourceInUseException", "ResourceConflictException") {
-		return fmt.Errorf("change %s: it is on its way to another state: %w (%w)", s.Name(), action.ErrUnavailable, err)
-	}
-	return s.conn.Classify(err, "change "+s.Name())
+	return s.conn.ClassifyBusy(err, "change "+s.Name(), busy()...)
 }
 
 // Marked implements driver.TypedMarker.
@@ -168,7 +165,7 @@ type sourceWorkload struct {
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-func openSourceWorkload(c *awsclient.Conn, name string, _ NoOptions) (driver.Workload, error) {
+func openSourceWorkload(c *awsclient.Conn, name string, _ driver.NoOptions) (driver.Workload, error) {
 	w := &sourceWorkload{client: clientOf(c)}
 	if uuid.MatchString(name) {
 		w.uuid = name
