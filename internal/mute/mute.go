@@ -46,26 +46,16 @@ type Book[W any] interface {
 	Change(ctx context.Context, have, want Entry[W]) error
 	// Remove ends a mute. One that is gone already is no error.
 	Remove(ctx context.Context, e Entry[W]) error
+	// ByHand says how a person ends a mute without noren.
+	ByHand(e Entry[W]) string
 }
 
 // A System is one monitoring system as an environment reaches it.
 type System[W any] struct {
 	Book[W]
-	// Driver, Env and Word make targets: "alertmanager:prod/silence/NAME".
-	Driver, Env, Word string
-	// Seen is what mutes are called, in the plural: "silences".
-	Seen string
-	// Action is the name of the change.
-	Action string
-	Now    func() time.Time
-	// Limit is how many bytes of words a mute can carry, 0 for any. Where there is
-	// no room for a mark, the tag alone is left: then leftovers finds the mute, and
-	// recover does not take it away.
-	Limit int
-	// Forbidden are characters that mean something in the system's words.
-	Forbidden string
-	// ByHand says how a person ends a mute without noren.
-	ByHand func(e Entry[W]) string
+	Words
+	Env string
+	Now func() time.Time
 }
 
 // Params are the parameters of the change.
@@ -114,7 +104,7 @@ func (c *Change[W]) Target() string { return c.system.target(c.params.Name) }
 
 // name is how people know it.
 func (c *Change[W]) name() string {
-	return fmt.Sprintf("%s of %s for monitor %s", c.system.Word, c.system.Driver, c.params.Name)
+	return c.system.called() + " for monitor " + c.params.Name
 }
 
 // Observe implements driver.Typed.
@@ -154,6 +144,16 @@ func second(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Second)
+}
+
+// Requires implements action.Requirer.
+func (c *Change[W]) Requires() []action.Permission { return c.system.requires(c.params.What) }
+
+func (s *System[W]) requires(w W) []action.Permission {
+	if r, ok := s.Book.(Requirer[W]); ok {
+		return r.Requires(w)
+	}
+	return nil
 }
 
 // Propose implements driver.Typed.

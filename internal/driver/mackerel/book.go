@@ -19,6 +19,7 @@ import (
 // Source: https://mackerel.io/api-docs/entry/downtimes, mackerel-client-go.
 type book struct {
 	http *vendorhttp.Client
+	url  string
 	now  func() time.Time
 }
 
@@ -98,8 +99,8 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 	return err
 }
 
-// exist fails where something that is to be muted does not exist.
-func (b *book) exist(ctx context.Context, w What) error {
+// Exist implements mute.Finder.
+func (b *book) Exist(ctx context.Context, w What) error {
 	var m struct {
 		Monitors []struct {
 			ID   string `json:"id"`
@@ -153,8 +154,8 @@ func missing(what, name string, have []string) error {
 	return f
 }
 
-// rings lists the open alerts of monitors.
-func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
+// Rings implements mute.Ringer: the open alerts of monitors.
+func (b *book) Rings(ctx context.Context, w What) ([]driver.Ring, error) {
 	var all struct {
 		Alerts []struct {
 			Status    string `json:"status"`
@@ -173,4 +174,9 @@ func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
 		}
 	}
 	return out, nil
+}
+
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf(`curl -X DELETE -H "X-Api-Key: $MACKEREL_APIKEY" %s%s/%s`, b.url, downtimes, e.ID)
 }
