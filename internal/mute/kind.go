@@ -3,6 +3,7 @@ package mute
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
@@ -21,6 +22,8 @@ type Words struct {
 	Limit int
 	// Forbidden are characters that mean something in the system's words.
 	Forbidden string
+	// Longest is how long a mute can last; 0: as long as anybody wants.
+	Longest time.Duration
 }
 
 // action is the name of the change.
@@ -36,12 +39,29 @@ type Kind[O, W any] struct {
 	What func(o O) (W, error)
 	// Mum tells where a Ringer cannot tell whether it rings; nil: nowhere.
 	Mum func(w W) bool
+	// Overlap tells whether another's mute of a keeps something of b quiet; nil:
+	// where both are [Alike].
+	Overlap func(a, b W) bool
 }
 
-// A Finder is a Book that can tell whether what is to be muted is there.
+// A Looker is a Book that can look at what is to be muted.
+type Looker[W any] interface {
+	// Look returns what the reader of a plan should know of w. Where something of it
+	// does not exist, it fails with a fault of code NotFound.
+	Look(ctx context.Context, w W) ([]driver.Note, error)
+}
+
+// A Finder is a Book that knows a mute of noren's by its [Key], without reading all
+// of them.
 type Finder[W any] interface {
-	// Exist fails with a fault of code NotFound where something of w does not exist.
-	Exist(ctx context.Context, w W) error
+	Find(ctx context.Context, key string) ([]Entry[W], error)
+}
+
+// A Settler is a Book whose mutes take a while to begin.
+type Settler[W any] interface {
+	// Settled tells whether e, which was read just now, keeps quiet what it covers,
+	// and why not yet.
+	Settled(e Entry[W]) (bool, string)
 }
 
 // A Ringer is a Book that can tell what rings.
@@ -66,7 +86,10 @@ func (k Kind[O, W]) Open(s *System[W], name string, o O) (driver.Monitor, error)
 	if err != nil {
 		return nil, err
 	}
-	m := monitor[W]{system: s, name: name, what: w}
+	m := monitor[W]{system: s, name: name, what: w, overlap: Alike[W]}
+	if k.Overlap != nil {
+		m.overlap = k.Overlap
+	}
 	if r, ok := s.Book.(Ringer[W]); ok && (k.Mum == nil || !k.Mum(w)) {
 		return &ringing[W]{m, r}, nil
 	}

@@ -8,13 +8,15 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
 // A monitor is one monitor of noren.yaml.
 type monitor[W any] struct {
-	system *System[W]
-	name   string
-	what   W
+	system  *System[W]
+	name    string
+	what    W
+	overlap func(a, b W) bool
 }
 
 // A ringing monitor can tell what rings.
@@ -33,25 +35,40 @@ func (m *monitor[W]) Requires() []action.Permission { return m.system.requires(m
 
 // Mute implements driver.Monitor.
 func (m *monitor[W]) Mute(ctx context.Context, asked driver.Muting) (*driver.Quiet, error) {
-	if f, ok := m.system.Book.(Finder[W]); ok {
-		if err := f.Exist(ctx, m.what); err != nil {
+	q := &driver.Quiet{Calls: []driver.Call{{Action: m.system.action(), Params: Params[W]{Name: m.name, Service: asked.Service, Mark: asked.Mark,
+		Reason: asked.Reason, What: m.what, Until: asked.Until}}}}
+	if l, ok := m.system.Book.(Looker[W]); ok {
+		notes, err := l.Look(ctx, m.what)
+		if err != nil {
 			return nil, err
 		}
+		q.Notes = notes
+	}
+	if err := m.system.tooLong(asked.Until); err != nil {
+		return nil, err
 	}
 	all, err := m.system.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	q := &driver.Quiet{Calls: []driver.Call{{Action: m.system.action(), Params: Params[W]{Name: m.name, Service: asked.Service, Mark: asked.Mark,
-		Reason: asked.Reason, What: m.what, Until: asked.Until}}}}
 	for _, e := range all {
-		if !Alike(e.What, m.what) || e.Recurring {
+		over := !e.Until.IsZero() && !e.Until.After(m.system.Now())
+		if e.Recurring || over || !m.overlap(e.What, m.what) {
 			continue
 		}
 		q.Notes = append(q.Notes, driver.Note{Warn: e.Until.IsZero() || e.Until.After(asked.Until), Text: fmt.Sprintf(
 			"It is muted already, %s%s. That one stays as it is, also after the opening; noren's own stands beside it.", untilWords(e.Until), by(e))})
 	}
 	return q, nil
+}
+
+// tooLong refuses an end that no mute of the system can have.
+func (s *System[W]) tooLong(until time.Time) error {
+	if s.Longest == 0 || until.Sub(s.Now()) <= s.Longest {
+		return nil
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "closed for longer than a mute lasts",
+		Detail: fmt.Sprintf("The %s would have to last until %s, and it lasts for %d days at most.", s.called(), clock(until), s.Longest/(24*time.Hour))}
 }
 
 func untilWords(t time.Time) string {

@@ -34,6 +34,8 @@ type Entry[W any] struct {
 	Since, Until time.Time
 	// Recurring is set where it comes again and again, which somebody meant.
 	Recurring bool
+	// Active is what a Settler needs to know: the system says that it mutes.
+	Active bool
 }
 
 // A Book is where a system keeps its mutes. Its errors are those of package
@@ -116,11 +118,15 @@ func (c *Change[W]) Observe(ctx context.Context) (*State[W], error) {
 // mine are the mutes with the tag of this change, the one that lasts longest
 // first. There are two where an answer came so late that noren asked again.
 func (c *Change[W]) mine(ctx context.Context) ([]Entry[W], error) {
-	all, err := c.system.List(ctx)
+	wanted := tag{c.system.Env, c.params.Mark, c.params.Name}
+	list := c.system.List
+	if f, ok := c.system.Book.(Finder[W]); ok {
+		list = func(ctx context.Context) ([]Entry[W], error) { return f.Find(ctx, Key(wanted.String())) }
+	}
+	all, err := list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	wanted := tag{c.system.Env, c.params.Mark, c.params.Name}
 	mine := slices.DeleteFunc(all, func(e Entry[W]) bool {
 		t, ok := tagOf(e.Text)
 		return !ok || t != wanted
@@ -198,6 +204,23 @@ func (c *Change[W]) Apply(ctx context.Context, from, to *State[W]) error {
 		return err
 	}
 	return c.remove(ctx, mine[1:])
+}
+
+// Settled implements driver.TypedWaiter: whether the mute has begun.
+func (c *Change[W]) Settled(ctx context.Context, want *State[W]) (action.Verdict, error) {
+	b, ok := c.system.Book.(Settler[W])
+	if !ok || want == nil {
+		return action.Verdict{OK: true}, nil
+	}
+	mine, err := c.mine(ctx)
+	if err != nil {
+		return action.Verdict{}, err
+	}
+	if !same(stateOf(mine), want) {
+		return action.Verdict{Summary: fmt.Sprintf("%s reads %s", c.name(), inWords(stateOf(mine)))}, nil
+	}
+	quiet, why := b.Settled(mine[0])
+	return action.Verdict{OK: quiet, Summary: why}, nil
 }
 
 // only takes away what was made twice.

@@ -53,10 +53,10 @@ func (b *book) monitors(ctx context.Context, w What) ([]monitor, error) {
 	return all, nil
 }
 
-// Exist implements mute.Finder.
-func (b *book) Exist(ctx context.Context, w What) error {
+// Look implements mute.Looker.
+func (b *book) Look(ctx context.Context, w What) ([]driver.Note, error) {
 	_, err := b.monitors(ctx, w)
-	return err
+	return nil, err
 }
 
 // Rings implements mute.Ringer: the monitors that are in alert.

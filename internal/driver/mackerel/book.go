@@ -99,8 +99,8 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 	return err
 }
 
-// Exist implements mute.Finder.
-func (b *book) Exist(ctx context.Context, w What) error {
+// Look implements mute.Looker.
+func (b *book) Look(ctx context.Context, w What) ([]driver.Note, error) {
 	var m struct {
 		Monitors []struct {
 			ID   string `json:"id"`
@@ -115,12 +115,12 @@ func (b *book) Exist(ctx context.Context, w What) error {
 	}
 	if len(w.Monitors) > 0 {
 		if err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/api/v0/monitors", What: "its monitors"}, &m); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(w.Services)+len(w.Roles) > 0 {
 		if err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/api/v0/services", What: "its services"}, &s); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var monitors, services, roles []string
@@ -139,11 +139,11 @@ func (b *book) Exist(ctx context.Context, w What) error {
 	}{{"monitor", w.Monitors, monitors}, {"service", w.Services, services}, {"role", w.Roles, roles}} {
 		for _, name := range part.wanted {
 			if !slices.Contains(part.have, name) {
-				return missing(part.what, name, part.have)
+				return nil, missing(part.what, name, part.have)
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func missing(what, name string, have []string) error {

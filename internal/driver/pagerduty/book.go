@@ -132,17 +132,17 @@ func (b *book) ByHand(e mute.Entry[What]) string {
 	return fmt.Sprintf(`curl -X DELETE -H "Authorization: Token token=$PAGERDUTY_TOKEN" %s/maintenance_windows/%s`, b.url, e.ID)
 }
 
-// Exist implements mute.Finder.
-func (b *book) Exist(ctx context.Context, w What) error {
+// Look implements mute.Looker.
+func (b *book) Look(ctx context.Context, w What) ([]driver.Note, error) {
 	for _, id := range w.Services {
 		err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/services/" + url.PathEscape(id), What: "service " + id}, nil)
 		if vendorhttp.Status(err) == http.StatusNotFound {
-			return &fault.Fault{Code: fault.NotFound, Summary: "no such service", Err: err,
+			return nil, &fault.Fault{Code: fault.NotFound, Summary: "no such service", Err: err,
 				Detail: fmt.Sprintf("PagerDuty has no service %s in this account. The id stands in the service's URL.", id)}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return nil, nil
 }

@@ -1,0 +1,274 @@
+package cloudwatch
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/smithy-go/encoding/cbor"
+)
+
+// A rule is an alarm mute rule. The server takes what API_PutAlarmMuteRule says may
+// be put, and nothing else: of an at that has passed, which nothing is said of, it
+// takes none for a new window.
+type rule struct {
+	Name, Description, Expression, Duration, Timezone string
+	Alarms                                            []string
+
+	since, until time.Time // of at
+	updated      time.Time
+}
+
+func (r *rule) recurring() bool { return r.since.IsZero() }
+
+func (r *rule) status(now time.Time) string {
+	switch {
+	case r.recurring(), now.Before(r.since):
+		return "SCHEDULED"
+	case now.Before(r.until):
+		return "ACTIVE"
+	}
+	return "EXPIRED"
+}
+
+func (r *rule) muteType() string {
+	if r.recurring() {
+		return "RECURRING"
+	}
+	return "ONE_TIME"
+}
+
+// A refusal is an error as the service says it.
+type refusal struct {
+	status        int
+	code, message string
+}
+
+func invalid(format string, args ...any) *refusal {
+	return &refusal{400, "ValidationException", fmt.Sprintf(format, args...)}
+}
+
+var (
+	cronForm = regexp.MustCompile(`^cron\(\S+ \S+ \S+ \S+ \S+\)$`)
+	// isoForm has hours below 24 and minutes below 60, as all of the examples do.
+	isoForm = regexp.MustCompile(`^P(?:(\d{1,2})D)?(?:T(?:(1?\d|2[0-3])H)?(?:([1-5]?\d)M)?)?$`)
+)
+
+// known refuses members that the operation does not have.
+func known(in cbor.Map, names ...string) *refusal {
+	for name := range in {
+		if !slices.Contains(names, name) {
+			return &refusal{400, "SerializationException", "unknown member " + name}
+		}
+	}
+	return nil
+}
+
+func text(in cbor.Map, name string) string {
+	s, _ := in[name].(cbor.String)
+	return string(s)
+}
+
+func texts(in cbor.Map, name string) []string {
+	list, _ := in[name].(cbor.List)
+	var all []string
+	for _, v := range list {
+		if s, ok := v.(cbor.String); ok {
+			all = append(all, string(s))
+		}
+	}
+	return all
+}
+
+func (s *Server) putRule(in cbor.Map) *refusal {
+	if bad := known(in, "Name", "Description", "Rule", "MuteTargets"); bad != nil {
+		return bad
+	}
+	of, _ := in["Rule"].(cbor.Map)
+	schedule, _ := of["Schedule"].(cbor.Map)
+	targets, _ := in["MuteTargets"].(cbor.Map)
+	r := &rule{Name: text(in, "Name"), Description: text(in, "Description"), Expression: text(schedule, "Expression"), Duration: text(schedule, "Duration"),
+		Timezone: cmp.Or(text(schedule, "Timezone"), "UTC"), Alarms: texts(targets, "AlarmNames"), updated: s.now()}
+	if bad := cmp.Or(s.misfit(r), s.window(r)); bad != nil {
+		return bad
+	}
+	if s.rules[r.Name] == nil && len(s.rules) >= s.most {
+		return &refusal{400, "LimitExceeded", "The maximum limit for this resource has been reached"}
+	}
+	s.rules[r.Name] = r
+	return nil
+}
+
+func (s *Server) misfit(r *rule) *refusal {
+	switch n := utf8.RuneCountInString(r.Name); {
+	case n == 0, n > 255:
+		return invalid("Name has %d characters", n)
+	case utf8.RuneCountInString(r.Description) > 1024:
+		return invalid("Description has %d characters, at most 1024 are allowed", utf8.RuneCountInString(r.Description))
+	case len(r.Alarms) == 0, len(r.Alarms) > 100:
+		return invalid("AlarmNames has %d members", len(r.Alarms))
+	}
+	for _, name := range r.Alarms {
+		if !slices.ContainsFunc(s.alarms, func(a Alarm) bool { return a.Name == name }) {
+			return invalid("alarm %s does not exist", name)
+		}
+	}
+	return nil
+}
+
+func (s *Server) window(r *rule) *refusal {
+	m := isoForm.FindStringSubmatch(r.Duration)
+	if m == nil {
+		return invalid("Duration %q is not as ISO 8601 has it", r.Duration)
+	}
+	var d time.Duration
+	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+		n, err := strconv.Atoi(cmp.Or(m[i+1], "0"))
+		if err != nil {
+			return invalid("Duration %q", r.Duration)
+		}
+		d += time.Duration(n) * unit
+	}
+	if d < time.Minute || d > 15*24*time.Hour {
+		return invalid("Duration %s is not between PT1M and P15D", r.Duration)
+	}
+	if cronForm.MatchString(r.Expression) {
+		return nil
+	}
+	zone, err := time.LoadLocation(r.Timezone)
+	if err != nil {
+		return invalid("Timezone %q", r.Timezone)
+	}
+	at, err := time.ParseInLocation("at(2006-01-02T15:04)", r.Expression, zone)
+	if err != nil {
+		return invalid("Expression %q is neither cron nor at", r.Expression)
+	}
+	r.since, r.until = at, at.Add(d)
+	have := s.rules[r.Name]
+	goesOn := have != nil && have.since.Equal(at) && s.now().Before(have.until)
+	if at.Before(s.now()) && !goesOn {
+		return invalid("Expression %s is in the past", r.Expression)
+	}
+	return nil
+}
+
+func (s *Server) getRule(in cbor.Map) (cbor.Map, *refusal) {
+	name := text(in, "AlarmMuteRuleName")
+	r := s.rules[name]
+	if r == nil {
+		return nil, &refusal{404, "ResourceNotFoundException", "Alarm mute rule " + name + " does not exist"}
+	}
+	var names cbor.List
+	for _, a := range r.Alarms {
+		names = append(names, cbor.String(a))
+	}
+	out := s.summary(r)
+	out["Name"], out["Description"] = cbor.String(r.Name), cbor.String(r.Description)
+	out["MuteTargets"] = cbor.Map{"AlarmNames": names}
+	out["Rule"] = cbor.Map{"Schedule": cbor.Map{"Expression": cbor.String(r.Expression), "Duration": cbor.String(r.Duration), "Timezone": cbor.String(r.Timezone)}}
+	return out, nil
+}
+
+func (s *Server) summary(r *rule) cbor.Map {
+	return cbor.Map{"AlarmMuteRuleArn": cbor.String("arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:" + r.Name), "Status": cbor.String(r.status(s.now())),
+		"MuteType": cbor.String(r.muteType()), "LastUpdatedTimestamp": when(r.updated)}
+}
+
+func when(t time.Time) cbor.Value { return &cbor.Tag{ID: 1, Value: cbor.Float64(float64(t.Unix()))} }
+
+// pageSize is fewer than AWS gives, so that tests meet a second page.
+const pageSize = 5
+
+func (s *Server) listRules(in cbor.Map) (cbor.Map, *refusal) {
+	if bad := known(in, "AlarmName", "Statuses", "MaxRecords", "NextToken"); bad != nil {
+		return nil, bad
+	}
+	var all []*rule
+	for _, name := range s.names() {
+		r := s.rules[name]
+		statuses, alarm := texts(in, "Statuses"), text(in, "AlarmName")
+		if (len(statuses) == 0 || slices.Contains(statuses, r.status(s.now()))) && (alarm == "" || slices.Contains(r.Alarms, alarm)) {
+			all = append(all, r)
+		}
+	}
+	from, _ := strconv.Atoi(cmp.Or(text(in, "NextToken"), "0"))
+	to := min(from+pageSize, len(all))
+	out, list := cbor.Map{}, cbor.List{}
+	for _, r := range all[min(from, to):to] {
+		list = append(list, s.summary(r))
+	}
+	out["AlarmMuteRuleSummaries"] = list
+	if to < len(all) {
+		out["NextToken"] = cbor.String(strconv.Itoa(to))
+	}
+	return out, nil
+}
+
+func (s *Server) deleteRule(in cbor.Map) {
+	delete(s.rules, text(in, "AlarmMuteRuleName"))
+}
+
+func (s *Server) names() []string {
+	var names []string
+	for name := range s.rules {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// muted tells whether a rule keeps an alarm quiet now.
+func (s *Server) muted(alarm string) bool {
+	for _, r := range s.rules {
+		if r.status(s.now()) == "ACTIVE" && slices.Contains(r.Alarms, alarm) {
+			return true
+		}
+	}
+	return false
+}
+
+// Rules are the rules as text, one each, by their names: what they mute, whether
+// they do now, how long until they end, and their words.
+func (s *Server) Rules() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lines []string
+	for _, name := range s.names() {
+		r := s.rules[name]
+		lines = append(lines, fmt.Sprintf("%s %s %v %.0fm %s", name, r.status(s.now()), r.Alarms, r.until.Sub(s.now()).Minutes(), r.Description))
+	}
+	return lines
+}
+
+// Meddle makes a rule as a colleague would, from now on.
+func (s *Server) Meddle(name string, d time.Duration, words string, alarms ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules[name] = &rule{Name: name, Description: words, Alarms: alarms, Expression: s.now().UTC().Format("at(2006-01-02T15:04)"), Duration: "PT" + strconv.Itoa(int(d.Minutes())) + "M", Timezone: "UTC",
+		since: s.now().Truncate(time.Minute), until: s.now().Truncate(time.Minute).Add(d), updated: s.now()}
+}
+
+// Limit is how many rules may be.
+func (s *Server) Limit(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = n
+}
+
+// At gives the server a clock.
+func (s *Server) At(clock func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = clock
+}
+
+// Muted tells whether an alarm is muted now.
+func (s *Server) Muted(alarm string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.muted(alarm)
+}
