@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/testaws/cloudwatch"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
@@ -33,6 +34,7 @@ type scriptWorld struct {
 	stops     map[string]func() error // of monitoring systems
 	vendors   map[string]*testmonitors.Fake
 	ledgers   map[string]*testchannels.Ledger // of what channels told
+	alarms    map[string]*cloudwatch.Server
 }
 
 // An app is a small web application.

@@ -51,6 +51,7 @@ type Server struct {
 	rules  map[string]*rule
 	most   int // rules
 	now    func() time.Time
+	hurry  bool
 	other  http.Handler
 }
 

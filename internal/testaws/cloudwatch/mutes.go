@@ -21,13 +21,16 @@ type rule struct {
 
 	since, until time.Time // of at
 	updated      time.Time
+	// reads counts how often it was read since it was put.
+	reads int
 }
 
 func (r *rule) recurring() bool { return r.since.IsZero() }
 
-func (r *rule) status(now time.Time) string {
-	switch {
-	case r.recurring(), now.Before(r.since):
+func (s *Server) status(r *rule) string {
+	now := s.now()
+	switch begun := s.hurry && r.reads > 1; {
+	case r.recurring(), now.Before(r.since) && !begun:
 		return "SCHEDULED"
 	case now.Before(r.until):
 		return "ACTIVE"
@@ -149,6 +152,9 @@ func (s *Server) window(r *rule) *refusal {
 	}
 	r.since, r.until = at, at.Add(d)
 	have := s.rules[r.Name]
+	if have != nil {
+		r.reads = have.reads
+	}
 	goesOn := have != nil && have.since.Equal(at) && s.now().Before(have.until)
 	if at.Before(s.now()) && !goesOn {
 		return invalid("Expression %s is in the past", r.Expression)
@@ -162,6 +168,7 @@ func (s *Server) getRule(in cbor.Map) (cbor.Map, *refusal) {
 	if r == nil {
 		return nil, &refusal{404, "ResourceNotFoundException", "Alarm mute rule " + name + " does not exist"}
 	}
+	r.reads++
 	var names cbor.List
 	for _, a := range r.Alarms {
 		names = append(names, cbor.String(a))
@@ -174,7 +181,7 @@ func (s *Server) getRule(in cbor.Map) (cbor.Map, *refusal) {
 }
 
 func (s *Server) summary(r *rule) cbor.Map {
-	return cbor.Map{"AlarmMuteRuleArn": cbor.String("arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:" + r.Name), "Status": cbor.String(r.status(s.now())),
+	return cbor.Map{"AlarmMuteRuleArn": cbor.String("arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:" + r.Name), "Status": cbor.String(s.status(r)),
 		"MuteType": cbor.String(r.muteType()), "LastUpdatedTimestamp": when(r.updated)}
 }
 
@@ -191,7 +198,7 @@ func (s *Server) listRules(in cbor.Map) (cbor.Map, *refusal) {
 	for _, name := range s.names() {
 		r := s.rules[name]
 		statuses, alarm := texts(in, "Statuses"), text(in, "AlarmName")
-		if (len(statuses) == 0 || slices.Contains(statuses, r.status(s.now()))) && (alarm == "" || slices.Contains(r.Alarms, alarm)) {
+		if (len(statuses) == 0 || slices.Contains(statuses, s.status(r))) && (alarm == "" || slices.Contains(r.Alarms, alarm)) {
 			all = append(all, r)
 		}
 	}
@@ -224,7 +231,7 @@ func (s *Server) names() []string {
 // muted tells whether a rule keeps an alarm quiet now.
 func (s *Server) muted(alarm string) bool {
 	for _, r := range s.rules {
-		if r.status(s.now()) == "ACTIVE" && slices.Contains(r.Alarms, alarm) {
+		if s.status(r) == "ACTIVE" && slices.Contains(r.Alarms, alarm) {
 			return true
 		}
 	}
@@ -239,7 +246,7 @@ func (s *Server) Rules() []string {
 	var lines []string
 	for _, name := range s.names() {
 		r := s.rules[name]
-		lines = append(lines, fmt.Sprintf("%s %s %v %.0fm %s", name, r.status(s.now()), r.Alarms, r.until.Sub(s.now()).Minutes(), r.Description))
+		lines = append(lines, fmt.Sprintf("%s %s %v %.0fm %s", name, s.status(r), r.Alarms, r.until.Sub(s.now()).Minutes(), r.Description))
 	}
 	return lines
 }
@@ -257,6 +264,14 @@ func (s *Server) Limit(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.most = n
+}
+
+// Hurry lets rules begin as soon as they have been read twice, so that nobody waits
+// for the next minute.
+func (s *Server) Hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hurry = true
 }
 
 // At gives the server a clock.

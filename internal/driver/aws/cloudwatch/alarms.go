@@ -146,7 +146,7 @@ func watches(rule string, names []string) string {
 func (b *book) noSuch(ctx context.Context, names []string) error {
 	f := &fault.Fault{Code: fault.NotFound, Summary: "no such alarm",
 		Detail: fmt.Sprintf("CloudWatch has no alarm %s in %s, which is environment %s.", strings.Join(names, ", "), b.conn.Region(), b.conn.Env.Name),
-		Try:    []string{"aws cloudwatch describe-alarms --query 'MetricAlarms[].AlarmName' --region " + b.conn.Region()}}
+		Try:    []string{"aws cloudwatch describe-alarms --alarm-types MetricAlarm CompositeAlarm --query '[MetricAlarms,CompositeAlarms][].AlarmName' --region " + b.conn.Region()}}
 	for _, name := range names {
 		begin := []rune(name)
 		all, err := b.describe(ctx, &sdk.DescribeAlarmsInput{AlarmNamePrefix: aws.String(string(begin[:min(len(begin), 2)])),
