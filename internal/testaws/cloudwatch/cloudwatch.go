@@ -158,6 +158,10 @@ func (s *Server) perform(operation string, in cbor.Map) (cbor.Map, *refusal) {
 		return s.getRule(in)
 	case "ListAlarmMuteRules":
 		return s.listRules(in)
+	case "TagResource":
+		return cbor.Map{}, s.tagResource(in)
+	case "ListTagsForResource":
+		return s.listTags(in)
 	case "DeleteAlarmMuteRule":
 		s.deleteRule(in)
 		return cbor.Map{}, nil

@@ -3,9 +3,11 @@ package cloudwatch
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -18,6 +20,7 @@ import (
 type rule struct {
 	Name, Description, Expression, Duration, Timezone string
 	Alarms                                            []string
+	Tags                                              map[string]string
 
 	since, until time.Time // of at
 	updated      time.Time
@@ -88,7 +91,7 @@ func texts(in cbor.Map, name string) []string {
 }
 
 func (s *Server) putRule(in cbor.Map) *refusal {
-	if bad := known(in, "Name", "Description", "Rule", "MuteTargets"); bad != nil {
+	if bad := known(in, "Name", "Description", "Rule", "MuteTargets", "Tags"); bad != nil {
 		return bad
 	}
 	of, _ := in["Rule"].(cbor.Map)
@@ -102,8 +105,68 @@ func (s *Server) putRule(in cbor.Map) *refusal {
 	if s.rules[r.Name] == nil && len(s.rules) >= s.most {
 		return &refusal{400, "LimitExceeded", "The maximum limit for this resource has been reached"}
 	}
+	if have := s.rules[r.Name]; have != nil { // tags are of those that are made
+		r.Tags = have.Tags
+	} else if bad := r.tag(in); bad != nil {
+		return bad
+	}
 	s.rules[r.Name] = r
 	return nil
+}
+
+// arn begins the ARN of every rule.
+const arn = "arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:"
+
+var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+
+func (r *rule) tag(in cbor.Map) *refusal {
+	tags := maps.Clone(r.Tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	list, _ := in["Tags"].(cbor.List)
+	for _, v := range list {
+		t, _ := v.(cbor.Map)
+		key, value := text(t, "Key"), text(t, "Value")
+		if key == "" || len(key) > 128 || len(value) > 256 || !tagText.MatchString(key+value) {
+			return invalid("tag %q: %q", key, value)
+		}
+		tags[key] = value
+	}
+	if len(tags) > 50 {
+		return invalid("%d tags", len(tags))
+	}
+	r.Tags = tags
+	return nil
+}
+
+func (s *Server) tagged(in cbor.Map) (*rule, *refusal) {
+	name, ours := strings.CutPrefix(text(in, "ResourceARN"), arn)
+	r := s.rules[name]
+	if r == nil || !ours {
+		return nil, &refusal{404, "ResourceNotFoundException", text(in, "ResourceARN") + " does not exist"}
+	}
+	return r, nil
+}
+
+func (s *Server) tagResource(in cbor.Map) *refusal {
+	r, bad := s.tagged(in)
+	if bad != nil {
+		return bad
+	}
+	return r.tag(in)
+}
+
+func (s *Server) listTags(in cbor.Map) (cbor.Map, *refusal) {
+	r, bad := s.tagged(in)
+	if bad != nil {
+		return nil, bad
+	}
+	var list cbor.List
+	for key, value := range r.Tags {
+		list = append(list, cbor.Map{"Key": cbor.String(key), "Value": cbor.String(value)})
+	}
+	return cbor.Map{"Tags": list}, nil
 }
 
 func (s *Server) misfit(r *rule) *refusal {
@@ -181,7 +244,7 @@ func (s *Server) getRule(in cbor.Map) (cbor.Map, *refusal) {
 }
 
 func (s *Server) summary(r *rule) cbor.Map {
-	return cbor.Map{"AlarmMuteRuleArn": cbor.String("arn:aws:cloudwatch:us-east-1:123456789012:alarm-mute-rule:" + r.Name), "Status": cbor.String(s.status(r)),
+	return cbor.Map{"AlarmMuteRuleArn": cbor.String(arn + r.Name), "Status": cbor.String(s.status(r)),
 		"MuteType": cbor.String(r.muteType()), "LastUpdatedTimestamp": when(r.updated)}
 }
 

@@ -106,6 +106,11 @@ func (b *book) read(ctx context.Context, name string) (*mute.Entry[What], error)
 		return nil, b.conn.Classify(err, "read alarm mute rule "+name)
 	}
 	e := &mute.Entry[What]{ID: name, Text: aws.ToString(out.Description), Active: out.Status == types.AlarmMuteRuleStatusActive}
+	if strings.HasSuffix(e.Text, continued) && strings.HasPrefix(name, prefix) {
+		if e.Text, err = b.whole(ctx, name, aws.ToString(out.AlarmMuteRuleArn), e.Text); err != nil {
+			return nil, err
+		}
+	}
 	if out.MuteTargets != nil {
 		e.What = whatOf(out.MuteTargets.AlarmNames)
 	}
@@ -116,7 +121,7 @@ func (b *book) read(ctx context.Context, name string) (*mute.Entry[What], error)
 // Create implements mute.Book. A rule begins on a whole minute: the next one, since
 // nothing is said of a window whose beginning has passed.
 func (b *book) Create(ctx context.Context, e mute.Entry[What]) error {
-	return b.put(ctx, nameOf(e.Text), e, b.begin())
+	return b.put(ctx, nameOf(e.Text), e, b.begin(), tagsOf(e.Text))
 }
 
 func (b *book) begin() time.Time {
@@ -131,10 +136,17 @@ func (b *book) Change(ctx context.Context, have, want mute.Entry[What]) error {
 		begin = b.begin()
 	}
 	want.What = have.What
-	return b.put(ctx, have.ID, want, begin)
+	if tags := tagsOf(want.Text); len(tags) > 0 {
+		// Of tags in a call that changes a rule AWS says nothing: they go first, so that
+		// what is changed carries its mark.
+		if err := b.tag(ctx, have.ID, tags); err != nil {
+			return err
+		}
+	}
+	return b.put(ctx, have.ID, want, begin, nil)
 }
 
-func (b *book) put(ctx context.Context, name string, e mute.Entry[What], begin time.Time) error {
+func (b *book) put(ctx context.Context, name string, e mute.Entry[What], begin time.Time, tags []types.Tag) error {
 	switch d := e.Until.Sub(begin); {
 	case d < time.Minute:
 		return &fault.Fault{Code: fault.Invalid, Summary: "mute would end before it begins",
@@ -143,8 +155,8 @@ func (b *book) put(ctx context.Context, name string, e mute.Entry[What], begin t
 		return &fault.Fault{Code: fault.Invalid, Summary: "closed for longer than a mute lasts",
 			Detail: fmt.Sprintf("Alarm mute rule %s began on %s, and CloudWatch lets it last for %d days at most.", name, begin.Format(time.DateTime), longest/(24*time.Hour))}
 	}
-	_, err := b.api.PutAlarmMuteRule(ctx, &sdk.PutAlarmMuteRuleInput{Name: aws.String(name), Description: aws.String(e.Text), Rule: scheduleOf(begin, e.Until),
-		MuteTargets: &types.MuteTargets{AlarmNames: e.What.Alarms}})
+	_, err := b.api.PutAlarmMuteRule(ctx, &sdk.PutAlarmMuteRuleInput{Name: aws.String(name), Description: aws.String(descriptionOf(e.Text)),
+		Rule: scheduleOf(begin, e.Until), MuteTargets: &types.MuteTargets{AlarmNames: e.What.Alarms}, Tags: tags})
 	if awsclient.IsCode(err, "LimitExceededFault", "LimitExceeded", "LimitExceededException") {
 		return &fault.Fault{Code: fault.Invalid, Summary: "too many alarm mute rules", Err: err,
 			Detail: fmt.Sprintf("CloudWatch takes no more alarm mute rules in %s: those that have expired can be deleted.", b.conn.Region()),
@@ -186,6 +198,8 @@ func (b *book) Requires(w What) []action.Permission {
 		{System: "aws", Verb: "cloudwatch:GetAlarmMuteRule", Resource: rules, Why: "read who else mutes them"},
 		{System: "aws", Verb: "cloudwatch:DeleteAlarmMuteRule", Resource: mine, Why: "let alarms ring again"},
 		{System: "aws", Verb: "cloudwatch:PutAlarmMuteRule", Resource: mine, Why: "mute alarms"},
+		{System: "aws", Verb: "cloudwatch:TagResource", Resource: mine, Why: "note on a rule what recover needs"},
+		{System: "aws", Verb: "cloudwatch:ListTagsForResource", Resource: mine, Why: "read what recover needs"},
 	}
 	for _, name := range w.Alarms {
 		need = append(need, action.Permission{System: "aws", Verb: "cloudwatch:PutAlarmMuteRule", Resource: b.conn.ARN("cloudwatch", "alarm:"+name), Why: "mute alarms"})

@@ -21,9 +21,9 @@ import (
 // API_PutAlarmMuteRule of
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/
 const (
-	mostAlarms = 100 // names in one rule, and in one DescribeAlarms
-	nameLimit  = 255 // of an alarm, and of a rule
-	textLimit  = 1024
+	mostAlarms = 100  // names in one rule, and in one DescribeAlarms
+	nameLimit  = 255  // of an alarm, and of a rule
+	textLimit  = 1024 // of the description
 	longest    = 15 * 24 * time.Hour
 )
 
@@ -61,7 +61,7 @@ func whatOf(names []string) What {
 
 func kind() mute.Kind[Options, What] {
 	return mute.Kind[Options, What]{What: Options.what, Overlap: overlap,
-		Words: mute.Words{Driver: "aws", Word: "cloudwatch", Called: "alarm mute rule of CloudWatch", Seen: "alarm mute rules", Limit: textLimit, Longest: longest}}
+		Words: mute.Words{Driver: "aws", Word: "cloudwatch", Called: "alarm mute rule of CloudWatch", Seen: "alarm mute rules", Longest: longest}}
 }
 
 func overlap(a, b What) bool {

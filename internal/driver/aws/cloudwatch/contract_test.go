@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,6 +58,40 @@ func TestContract(t *testing.T) {
 		s, _, counter := newSystem(t, time.Now)
 		return testmonitors.Bench[What]{System: s, Counter: counter, Marks: true, What: whatOf([]string{"shop-5xx", "shop"}), Other: whatOf([]string{"api"})}
 	}))
+}
+
+// TestContractOfMany is for so many alarms that the mark has no room in the words.
+// Their names are not longer, since smithy closes a request's body when its answer
+// begins, and net/http closes the connection if it was not done with it: from
+// 127.0.0.1, answers of more than 4 KB are cut off now and then.
+func TestContractOfMany(t *testing.T) {
+	var names []string
+	for i := range 40 {
+		names = append(names, fmt.Sprintf("%.16x", sha256.Sum256([]byte{byte(i)})))
+	}
+	actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, _ int64) testmonitors.Bench[What] {
+		s, fake, counter := newSystem(t, time.Now)
+		for _, name := range names {
+			fake.Record(cloudwatch.Alarm{Name: name})
+		}
+		return testmonitors.Bench[What]{System: s, Counter: counter, Marks: true, What: whatOf(names), Other: whatOf([]string{"api"})}
+	}))
+}
+
+func TestLongReason(t *testing.T) {
+	s, fake, _ := newSystem(t, time.Now)
+	p := params(time.Now().Add(time.Hour).Truncate(time.Minute))
+	p.Reason = strings.Repeat("新しい棚 ", 400)
+	change := s.Open(p)
+	to, err := change.Propose(nil)
+	must(t, err)
+	must(t, change.Apply(t.Context(), nil, to))
+	if got := fake.Rules(); len(got) != 1 || mute.Key(got[0]) == "" {
+		t.Errorf("%v", got)
+	}
+	if now, err := change.Observe(t.Context()); err != nil || now == nil {
+		t.Errorf("%v %v", now, err)
+	}
 }
 
 // at two in the night.
