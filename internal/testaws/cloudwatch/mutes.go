@@ -322,6 +322,13 @@ func (s *Server) Meddle(name string, d time.Duration, words string, alarms ...st
 		since: s.now().Truncate(time.Minute), until: s.now().Truncate(time.Minute).Add(d), updated: s.now()}
 }
 
+// MeddleAgain makes a rule as a colleague would, that mutes every night.
+func (s *Server) MeddleAgain(name string, alarms ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rules[name] = &rule{Name: name, Alarms: alarms, Expression: "cron(0 2 * * *)", Duration: "PT1H", Timezone: "Asia/Tokyo", updated: s.now()}
+}
+
 // Limit is how many rules may be.
 func (s *Server) Limit(n int) {
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -36,6 +37,8 @@ const (
 	prefix = "noren-"
 	// notFound is the code for a rule that is not there; the model has both.
 	notFound, notFoundToo = "ResourceNotFoundException", "ResourceNotFound"
+	// recurring is the type of a rule that mutes again and again.
+	recurring = "RECURRING"
 	// lead is how far ahead a rule has to begin, so that CloudWatch has it by then.
 	lead = 15 * time.Second
 )
@@ -69,6 +72,10 @@ func (b *book) List(ctx context.Context) ([]mute.Entry[What], error) {
 		for _, s := range page.AlarmMuteRuleSummaries {
 			_, name, _ := strings.Cut(aws.ToString(s.AlarmMuteRuleArn), ":alarm-mute-rule:")
 			if name == "" || s.Status == types.AlarmMuteRuleStatusExpired && !strings.HasPrefix(name, prefix) {
+				continue
+			}
+			if aws.ToString(s.MuteType) == recurring { // meant so, and there may be many
+				out = append(out, mute.Entry[What]{ID: name, Recurring: true})
 				continue
 			}
 			e, err := b.read(ctx, name)
@@ -184,8 +191,15 @@ func (b *book) Settled(e mute.Entry[What]) (bool, string) {
 
 // ByHand implements mute.Book.
 func (b *book) ByHand(e mute.Entry[What]) string {
-	return fmt.Sprintf("aws cloudwatch delete-alarm-mute-rule --alarm-mute-rule-name %s --region %s", e.ID, b.conn.Region())
+	name := e.ID
+	if !plainName.MatchString(name) {
+		name = "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return fmt.Sprintf("aws cloudwatch delete-alarm-mute-rule --alarm-mute-rule-name %s --region %s", name, b.conn.Region())
 }
+
+// plainName is a name that a shell takes as it is.
+var plainName = regexp.MustCompile(`^[\w.-]+$`)
 
 // Requires implements mute.Requirer. Without all of DescribeAlarms, AWS shows no
 // composite alarms; putting a rule needs the right on the rule and on each alarm.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/action/actiontest"
 	"github.com/noren-dev/noren/internal/awsclient"
@@ -262,9 +264,14 @@ func TestTraces(t *testing.T) {
 	must(t, err)
 	mark := action.Mark{Actor: "mika@laptop", Receipt: action.Receipt{Run: "close-1", Step: "s", Action: "aws/cloudwatch.mute", Target: change.Target()}}
 	must(t, change.Marked(mark).Apply(t.Context(), nil, to))
+	fake.MeddleAgain("backup", "api", "shop-5xx")
 	found, err := FindTraces(t.Context(), connOf(s))
-	if err != nil || len(found.Marks) != 1 || found.Marks[0].On != "aws:prod/cloudwatch/checkout" || found.Seen[0].Count != 8 || len(found.Unmarked) != 0 {
+	if err != nil || len(found.Marks) != 1 || found.Marks[0].On != "aws:prod/cloudwatch/checkout" || found.Seen[0].Count != 9 || len(found.Unmarked) != 0 {
 		t.Errorf("%+v %v", found, err)
+	}
+	fake.At(func() time.Time { return time.Now().Add(3 * time.Hour) })
+	if found, err := FindTraces(t.Context(), connOf(s)); err != nil || len(found.Marks) != 1 || found.Seen[0].Count != 2 {
+		t.Errorf("once they have ended: %+v %v", found, err)
 	}
 	fake.Deny()
 	if found, err := FindTraces(t.Context(), connOf(s)); err != nil || len(found.Unseen) != 1 {
@@ -281,6 +288,30 @@ func TestEmulatorWithoutRules(t *testing.T) {
 	must(t, err)
 	if found, err := FindTraces(t.Context(), c); err != nil || len(found.Unseen) != 1 {
 		t.Errorf("%+v %v", found, err)
+	}
+}
+
+// TestForgotten tells of a rule of somebody else's that is older than a week, with
+// what ends it.
+func TestForgotten(t *testing.T) {
+	now := time.Now()
+	s, fake, _ := newSystem(t, func() time.Time { return now })
+	fake.Meddle("her rule's", 14*24*time.Hour, "hers", "api")
+	now = now.Add(8 * 24 * time.Hour)
+	found, err := FindTraces(t.Context(), connOf(s))
+	if err != nil || len(found.Unmarked) != 1 || found.Unmarked[0].Ours || found.Unmarked[0].Advice[0] != `aws cloudwatch delete-alarm-mute-rule --alarm-mute-rule-name 'her rule'\''s' --region us-east-1` {
+		t.Errorf("%+v %v", found, err)
+	}
+}
+
+// TestDenied names the right that is missing, and what grants it.
+func TestDenied(t *testing.T) {
+	s, fake, _ := newSystem(t, time.Now)
+	fake.Deny()
+	_, err := open(t, s, "shop-5xx").Mute(t.Context(), asked(time.Hour))
+	var f *fault.Fault
+	if !errors.As(err, &f) || f.Code != fault.Denied || !strings.Contains(strings.Join(f.Try, ""), "cloudwatch:DescribeAlarms") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -302,5 +333,28 @@ func TestDurations(t *testing.T) {
 	}
 	if got := durationOf("P1WT1S"); got != 7*24*time.Hour+time.Second {
 		t.Error(got)
+	}
+}
+
+func TestWindows(t *testing.T) {
+	expire := time.Date(2030, 11, 24, 18, 0, 0, 0, time.UTC)
+	rule := func(expression, duration, zone string) *types.Rule {
+		return &types.Rule{Schedule: &types.Schedule{Expression: &expression, Duration: &duration, Timezone: &zone}}
+	}
+	for name, c := range map[string]struct {
+		rule      *types.Rule
+		expire    *time.Time
+		until     time.Time
+		recurring bool
+	}{
+		"in Tokyo":                {rule("at(2030-11-25T02:00)", "PT2H", "Asia/Tokyo"), nil, time.Date(2030, 11, 24, 19, 0, 0, 0, time.UTC), false},
+		"that expires before":     {rule("at(2030-11-25T02:00)", "PT2H", "Asia/Tokyo"), &expire, expire, false},
+		"in a zone nobody knows":  {rule("at(2030-11-25T02:00)", "PT2H", "Mars/Olympus"), nil, time.Date(2030, 11, 25, 4, 0, 0, 0, time.UTC), false},
+		"every night":             {rule("cron(0 2 * * *)", "PT2H", "Asia/Tokyo"), nil, time.Time{}, true},
+		"every night until a day": {rule("cron(0 2 * * *)", "PT2H", "Asia/Tokyo"), &expire, expire, true},
+	} {
+		if _, until, recurring := windowOf(c.rule, nil, c.expire); !until.Equal(c.until) || recurring != c.recurring {
+			t.Errorf("%s: until %s, again %v", name, until, recurring)
+		}
 	}
 }
