@@ -20,6 +20,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/testaws/cdn"
 	"github.com/noren-dev/noren/internal/testaws/cloudwatch"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
@@ -144,6 +145,7 @@ func TestScript(t *testing.T) {
 			"deaf":         cmdDeaf,
 			"forget":       cmdForget,
 			"heardall":     cmdHeardAll,
+			"cdn":          cmdCDN,
 		},
 	})
 }
@@ -156,7 +158,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
 	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{},
-		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, alarms: map[string]*cloudwatch.Server{}}
+		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, alarms: map[string]*cloudwatch.Server{}, cdns: map[string]*cdn.Server{}}
 	return os.Mkdir(home, 0o700)
 }
 
