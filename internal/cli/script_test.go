@@ -21,6 +21,7 @@ import (
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
 	"github.com/noren-dev/noren/internal/testaws/cdn"
+	"github.com/noren-dev/noren/internal/testaws/cloudwatch"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
@@ -136,6 +137,10 @@ func TestScript(t *testing.T) {
 			"later":        cmdLater,
 			"vendor":       cmdVendor,
 			"throttle":     cmdThrottle,
+			"cloudwatch":   cmdCloudWatch,
+			"ring":         cmdRing,
+			"muterule":     cmdMuteRule,
+			"muterules":    cmdMuteRules,
 			"hears":        cmdHears,
 			"deaf":         cmdDeaf,
 			"forget":       cmdForget,
@@ -153,7 +158,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
 	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{},
-		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, cdns: map[string]*cdn.Server{}}
+		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, alarms: map[string]*cloudwatch.Server{}, cdns: map[string]*cdn.Server{}}
 	return os.Mkdir(home, 0o700)
 }
 

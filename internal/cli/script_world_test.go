@@ -21,6 +21,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/testaws/cdn"
+	"github.com/noren-dev/noren/internal/testaws/cloudwatch"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
@@ -34,6 +35,7 @@ type scriptWorld struct {
 	stops     map[string]func() error // of monitoring systems
 	vendors   map[string]*testmonitors.Fake
 	ledgers   map[string]*testchannels.Ledger // of what channels told
+	alarms    map[string]*cloudwatch.Server
 	cdns      map[string]*cdn.Server
 }
 

@@ -79,15 +79,15 @@ func Policies(ctx context.Context, o Options, environment, cluster string) ([]Po
 
 func nothingOfAWS(env catalog.Environment, cluster string) error {
 	f := &fault.Fault{Code: fault.Invalid, Summary: "nothing of AWS",
-		Detail: fmt.Sprintf("No service of %s has an entrance or workload of AWS in the catalog, nor has it a status document there, so that noren needs no right there.", env.Name)}
+		Detail: fmt.Sprintf("No service of %s has an entrance, workload or monitor of AWS in the catalog, nor has it a status document there, so that noren needs no right there.", env.Name)}
 	if cluster != "" {
-		f.Detail = fmt.Sprintf("No service has an entrance or workload of AWS in the cluster %s of %s.", cluster, env.Name)
+		f.Detail = fmt.Sprintf("No service has an entrance, workload or monitor of AWS in the cluster %s of %s.", cluster, env.Name)
 	}
 	return f
 }
 
-// needsIn lists what the entrances and workloads of a service need of AWS in the
-// cluster of a session, and those that do not say.
+// needsIn lists what the entrances, workloads and monitors of a service need of AWS
+// in the cluster of a session, and those that do not say.
 func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (need []action.Permission, silent []string, err error) {
 	ask := func(name string, opened any) {
 		if r, ok := opened.(action.Requirer); ok && len(r.Requires()) > 0 {
@@ -115,6 +115,16 @@ func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (n
 			return nil, nil, w.Options.Fault("", err)
 		}
 		ask(w.Kind+" "+w.Name, opened)
+	}
+	for _, m := range s.Monitors {
+		if m.Cluster != session.Cluster() || systemOf(m.Kind) != iamSystem {
+			continue
+		}
+		opened, err := session.Monitor(ctx, m.Kind, m.Name, m.Options.JSON)
+		if err != nil {
+			return nil, nil, m.Options.Fault("", err)
+		}
+		ask(m.Kind+" "+m.Name, opened)
 	}
 	return need, silent, nil
 }

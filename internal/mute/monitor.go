@@ -6,49 +6,69 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 )
 
-// A Monitor is one monitor of noren.yaml.
-type Monitor[W any] struct {
-	System *System[W]
-	Name   string
-	What   W
-	// Exists fails where what is to be muted does not exist; nil where the system
-	// cannot tell.
-	Exists func(ctx context.Context) error
+// A monitor is one monitor of noren.yaml.
+type monitor[W any] struct {
+	system  *System[W]
+	name    string
+	what    W
+	overlap func(a, b W) bool
 }
 
-// A RingingMonitor is a Monitor that can tell what rings.
-type RingingMonitor[W any] struct {
-	Monitor[W]
-	Rings func(ctx context.Context) ([]driver.Ring, error)
+// A ringing monitor can tell what rings.
+type ringing[W any] struct {
+	monitor[W]
+	ringer Ringer[W]
 }
 
 // Ringing implements driver.Ringer.
-func (m *RingingMonitor[W]) Ringing(ctx context.Context) ([]driver.Ring, error) { return m.Rings(ctx) }
+func (m *ringing[W]) Ringing(ctx context.Context) ([]driver.Ring, error) {
+	return m.ringer.Rings(ctx, m.what)
+}
+
+// Requires implements action.Requirer.
+func (m *monitor[W]) Requires() []action.Permission { return m.system.requires(m.what) }
 
 // Mute implements driver.Monitor.
-func (m *Monitor[W]) Mute(ctx context.Context, asked driver.Muting) (*driver.Quiet, error) {
-	if m.Exists != nil {
-		if err := m.Exists(ctx); err != nil {
+func (m *monitor[W]) Mute(ctx context.Context, asked driver.Muting) (*driver.Quiet, error) {
+	q := &driver.Quiet{Calls: []driver.Call{{Action: m.system.action(), Params: Params[W]{Name: m.name, Service: asked.Service, Mark: asked.Mark,
+		Reason: asked.Reason, What: m.what, Until: asked.Until}}}}
+	if l, ok := m.system.Book.(Looker[W]); ok {
+		notes, err := l.Look(ctx, m.what)
+		if err != nil {
 			return nil, err
 		}
+		q.Notes = notes
 	}
-	all, err := m.System.List(ctx)
+	if err := m.system.tooLong(asked.Until); err != nil {
+		return nil, err
+	}
+	all, err := m.system.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	q := &driver.Quiet{Calls: []driver.Call{{Action: m.System.Action, Params: Params[W]{Name: m.Name, Service: asked.Service, Mark: asked.Mark,
-		Reason: asked.Reason, What: m.What, Until: asked.Until}}}}
 	for _, e := range all {
-		if !Alike(e.What, m.What) || e.Recurring {
+		over := !e.Until.IsZero() && !e.Until.After(m.system.Now())
+		if e.Recurring || over || !m.overlap(e.What, m.what) {
 			continue
 		}
 		q.Notes = append(q.Notes, driver.Note{Warn: e.Until.IsZero() || e.Until.After(asked.Until), Text: fmt.Sprintf(
 			"It is muted already, %s%s. That one stays as it is, also after the opening; noren's own stands beside it.", untilWords(e.Until), by(e))})
 	}
 	return q, nil
+}
+
+// tooLong refuses an end that no mute of the system can have.
+func (s *System[W]) tooLong(until time.Time) error {
+	if s.Longest == 0 || until.Sub(s.Now()) <= s.Longest {
+		return nil
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "closed for longer than a mute lasts",
+		Detail: fmt.Sprintf("The %s would have to last until %s, and it lasts for %d days at most.", s.called(), clock(until), s.Longest/(24*time.Hour))}
 }
 
 func untilWords(t time.Time) string {
@@ -84,7 +104,7 @@ func (s *System[W]) Traces(ctx context.Context) (*driver.Traces, error) {
 		case ours: // another environment's, which looks for itself
 		case s.looksForgotten(e):
 			found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: fmt.Sprintf("%s:%s/%s/id:%s", s.Driver, s.Env, s.Word, e.ID),
-				What: "it mutes " + untilWords(e.Until) + ", and nobody may know any more", By: e.By, Since: e.Since, Advice: s.advice(e)})
+				What: "it mutes " + untilWords(e.Until) + ", and nobody may know any more", By: e.By, Since: e.Since, Advice: []string{s.ByHand(e)}})
 		}
 	}
 	return found, nil
@@ -106,12 +126,5 @@ func (s *System[W]) trace(found *driver.Traces, t tag, e Entry[W]) {
 		return
 	}
 	found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: target, Ours: true, By: e.By, Since: e.Since,
-		What: fmt.Sprintf("noren keeps %s quiet, %s", t.name, untilWords(e.Until)), Advice: s.advice(e)})
-}
-
-func (s *System[W]) advice(e Entry[W]) []string {
-	if s.ByHand == nil {
-		return nil
-	}
-	return []string{s.ByHand(e)}
+		What: fmt.Sprintf("noren keeps %s quiet, %s", t.name, untilWords(e.Until)), Advice: []string{s.ByHand(e)}})
 }

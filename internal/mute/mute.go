@@ -34,6 +34,8 @@ type Entry[W any] struct {
 	Since, Until time.Time
 	// Recurring is set where it comes again and again, which somebody meant.
 	Recurring bool
+	// Active is what a Settler needs to know: the system says that it mutes.
+	Active bool
 }
 
 // A Book is where a system keeps its mutes. Its errors are those of package
@@ -46,26 +48,16 @@ type Book[W any] interface {
 	Change(ctx context.Context, have, want Entry[W]) error
 	// Remove ends a mute. One that is gone already is no error.
 	Remove(ctx context.Context, e Entry[W]) error
+	// ByHand says how a person ends a mute without noren.
+	ByHand(e Entry[W]) string
 }
 
 // A System is one monitoring system as an environment reaches it.
 type System[W any] struct {
 	Book[W]
-	// Driver, Env and Word make targets: "alertmanager:prod/silence/NAME".
-	Driver, Env, Word string
-	// Seen is what mutes are called, in the plural: "silences".
-	Seen string
-	// Action is the name of the change.
-	Action string
-	Now    func() time.Time
-	// Limit is how many bytes of words a mute can carry, 0 for any. Where there is
-	// no room for a mark, the tag alone is left: then leftovers finds the mute, and
-	// recover does not take it away.
-	Limit int
-	// Forbidden are characters that mean something in the system's words.
-	Forbidden string
-	// ByHand says how a person ends a mute without noren.
-	ByHand func(e Entry[W]) string
+	Words
+	Env string
+	Now func() time.Time
 }
 
 // Params are the parameters of the change.
@@ -114,7 +106,7 @@ func (c *Change[W]) Target() string { return c.system.target(c.params.Name) }
 
 // name is how people know it.
 func (c *Change[W]) name() string {
-	return fmt.Sprintf("%s of %s for monitor %s", c.system.Word, c.system.Driver, c.params.Name)
+	return c.system.called() + " for monitor " + c.params.Name
 }
 
 // Observe implements driver.Typed.
@@ -126,11 +118,15 @@ func (c *Change[W]) Observe(ctx context.Context) (*State[W], error) {
 // mine are the mutes with the tag of this change, the one that lasts longest
 // first. There are two where an answer came so late that noren asked again.
 func (c *Change[W]) mine(ctx context.Context) ([]Entry[W], error) {
-	all, err := c.system.List(ctx)
+	wanted := tag{c.system.Env, c.params.Mark, c.params.Name}
+	list := c.system.List
+	if f, ok := c.system.Book.(Finder[W]); ok {
+		list = func(ctx context.Context) ([]Entry[W], error) { return f.Find(ctx, Key(wanted.String())) }
+	}
+	all, err := list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	wanted := tag{c.system.Env, c.params.Mark, c.params.Name}
 	mine := slices.DeleteFunc(all, func(e Entry[W]) bool {
 		t, ok := tagOf(e.Text)
 		return !ok || t != wanted
@@ -154,6 +150,16 @@ func second(t time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Second)
+}
+
+// Requires implements action.Requirer.
+func (c *Change[W]) Requires() []action.Permission { return c.system.requires(c.params.What) }
+
+func (s *System[W]) requires(w W) []action.Permission {
+	if r, ok := s.Book.(Requirer[W]); ok {
+		return r.Requires(w)
+	}
+	return nil
 }
 
 // Propose implements driver.Typed.
@@ -198,6 +204,23 @@ func (c *Change[W]) Apply(ctx context.Context, from, to *State[W]) error {
 		return err
 	}
 	return c.remove(ctx, mine[1:])
+}
+
+// Settled implements driver.TypedWaiter: whether the mute has begun.
+func (c *Change[W]) Settled(ctx context.Context, want *State[W]) (action.Verdict, error) {
+	b, ok := c.system.Book.(Settler[W])
+	if !ok || want == nil {
+		return action.Verdict{OK: true}, nil
+	}
+	mine, err := c.mine(ctx)
+	if err != nil {
+		return action.Verdict{}, err
+	}
+	if !same(stateOf(mine), want) {
+		return action.Verdict{Summary: fmt.Sprintf("%s reads %s", c.name(), inWords(stateOf(mine)))}, nil
+	}
+	quiet, why := b.Settled(mine[0])
+	return action.Verdict{OK: quiet, Summary: why}, nil
 }
 
 // only takes away what was made twice.

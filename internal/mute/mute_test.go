@@ -45,12 +45,20 @@ func (s *shelf) Remove(_ context.Context, e mute.Entry[what]) error {
 	return nil
 }
 
+func (s *shelf) ByHand(e mute.Entry[what]) string { return "end " + e.ID }
+
+func kind() mute.Kind[what, what] {
+	return mute.Kind[what, what]{Words: mute.Words{Driver: "bell", Word: "mute", Seen: "mutes"},
+		What: func(w what) (what, error) { return w, nil }}
+}
+
 // rig is a system at two in the morning.
 func rig() (*shelf, *mute.System[what], *time.Time) {
 	now := time.Date(2026, 11, 25, 2, 0, 0, 0, time.UTC)
 	s := &shelf{}
-	return s, &mute.System[what]{Book: s, Driver: "bell", Env: "prod", Word: "mute", Seen: "mutes", Action: "bell/mute", Forbidden: "@",
-		Now: func() time.Time { return now }, ByHand: func(e mute.Entry[what]) string { return "end " + e.ID }}, &now
+	k := kind()
+	k.Forbidden = "@"
+	return s, k.System(s, driver.Env{Name: "prod", Now: func() time.Time { return now }}), &now
 }
 
 func params(until time.Time) mute.Params[what] {
@@ -124,7 +132,10 @@ func TestOthersAreToldOf(t *testing.T) {
 	book, s, now := rig()
 	book.all = []mute.Entry[what]{{ID: "1", What: what{"shop"}, By: "mika"}, {ID: "2", What: what{"shop"}, Until: now.Add(time.Minute)},
 		{ID: "3", What: what{"api"}}, {ID: "4", What: what{"shop"}, Recurring: true}}
-	m := mute.Monitor[what]{System: s, Name: "checkout", What: what{"shop"}}
+	m, err := kind().Open(s, "checkout", what{"shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	q, err := m.Mute(t.Context(), driver.Muting{Mark: "m1", Service: "shop", Until: now.Add(time.Hour)})
 	if err != nil || len(q.Calls) != 1 || len(q.Notes) != 2 || !q.Notes[0].Warn || q.Notes[1].Warn {
 		t.Fatalf("%+v %v", q, err)

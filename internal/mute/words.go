@@ -22,6 +22,10 @@ func (t tag) String() string {
 	return fmt.Sprintf("[noren:%s:%s:%s]", url.QueryEscape(t.env), url.QueryEscape(t.mark), url.QueryEscape(t.name))
 }
 
+// Key is what in the words of a mute of noren's tells it from every other, and stays
+// the same as its words change; "" in those of anybody else's.
+func Key(text string) string { return tagForm.FindString(text) }
+
 func tagOf(text string) (tag, bool) {
 	m := tagForm.FindStringSubmatch(text)
 	if m == nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
@@ -18,6 +19,7 @@ import (
 // Source: prometheus/alertmanager api/v2/openapi.yaml.
 type book struct {
 	http *vendorhttp.Client
+	url  string
 }
 
 // A silence as the API writes it.
@@ -88,8 +90,13 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 	return err
 }
 
-// rings lists the alerts that the matchers match.
-func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf("curl -X DELETE %s/api/v2/silence/%s     # %s", b.url, e.ID, strings.Join(e.What.Matchers, ", "))
+}
+
+// Rings implements mute.Ringer: the alerts that the matchers match.
+func (b *book) Rings(ctx context.Context, w What) ([]driver.Ring, error) {
 	var all []struct {
 		Labels   map[string]string `json:"labels"`
 		StartsAt time.Time         `json:"startsAt"`

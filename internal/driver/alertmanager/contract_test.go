@@ -13,6 +13,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action/actiontest"
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/mute"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
 
@@ -39,7 +40,7 @@ func run(m *testing.M) int {
 }
 
 // newConn is a connection to the Alertmanager through a counter.
-func newConn(t testing.TB) (*conn, *testmonitors.Counter) {
+func newConn(t testing.TB) (*mute.System[What], *testmonitors.Counter) {
 	t.Helper()
 	u, err := url.Parse(served.URL)
 	if err != nil {
@@ -48,18 +49,19 @@ func newConn(t testing.TB) (*conn, *testmonitors.Counter) {
 	counter := testmonitors.Count(httputil.NewSingleHostReverseProxy(u), nil)
 	s := httptest.NewServer(counter)
 	t.Cleanup(s.Close)
-	c, err := connect(t.Context(), Config{URL: s.URL}, driver.Env{Name: "prod", Now: time.Now})
+	env := driver.Env{Name: "prod", Now: time.Now}
+	b, err := openBook(Config{URL: s.URL}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, counter
+	return kind().System(b, env), counter
 }
 
 // TestContract holds alertmanager/silence.mute to the contract, on the real server.
 func TestContract(t *testing.T) {
 	actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, n int64) testmonitors.Bench[What] {
 		c, counter := newConn(t)
-		return testmonitors.Bench[What]{System: c.system, Counter: counter, Marks: true,
+		return testmonitors.Bench[What]{System: c, Counter: counter, Marks: true,
 			What:  What{Matchers: []string{fmt.Sprintf(`service="shop-%d"`, n), `severity=~"page|ticket"`}},
 			Other: What{Matchers: []string{fmt.Sprintf(`beside="%d"`, n)}}}
 	}))

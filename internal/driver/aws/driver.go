@@ -13,6 +13,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/alb"
 	"github.com/noren-dev/noren/internal/driver/aws/asg"
+	"github.com/noren-dev/noren/internal/driver/aws/cloudwatch"
 	"github.com/noren-dev/noren/internal/driver/aws/ecs"
 	"github.com/noren-dev/noren/internal/driver/aws/events"
 	"github.com/noren-dev/noren/internal/driver/aws/lambda"
@@ -39,7 +40,8 @@ func Driver() *driver.Driver {
 	parts = append(parts, asg.Parts()...)
 	parts = append(parts, events.Parts()...)
 	parts = append(parts, lambda.Parts()...)
-	return driver.New(Name, "load balancers and workloads of Amazon Web Services", connect, parts...)
+	parts = append(parts, cloudwatch.Parts()...)
+	return driver.New(Name, "load balancers, workloads and alarms of Amazon Web Services", connect, parts...)
 }
 
 func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, error) {
@@ -51,6 +53,7 @@ func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) 
 	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
 		alb.FindTraces,
 		asg.FindTraces,
+		cloudwatch.FindTraces,
 		ecs.FindTraces,
 		events.FindTraces,
 		lambda.FindTraces,

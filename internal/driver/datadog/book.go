@@ -3,6 +3,7 @@ package datadog
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,6 +19,7 @@ import (
 // DataDog/datadog-api-client-go, api/datadogV2.
 type book struct {
 	http *vendorhttp.Client
+	url  string
 }
 
 const downtimes = "/api/v2/downtime"
@@ -154,4 +156,9 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 		return nil
 	}
 	return err
+}
+
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf(`curl -X DELETE -H "DD-API-KEY: $DD_API_KEY" -H "DD-APPLICATION-KEY: $DD_APP_KEY" %s%s/%s`, b.url, downtimes, e.ID)
 }

@@ -84,8 +84,8 @@ type What struct {
 	Scope       string   `json:"scope"`
 }
 
-func (o Options) what() What {
+func (o Options) what() (What, error) {
 	tags := slices.Clone(o.MonitorTags)
 	slices.Sort(tags)
-	return What{MonitorID: o.MonitorID, MonitorTags: slices.Compact(tags), Scope: cmp.Or(o.Scope, "*")}
+	return What{MonitorID: o.MonitorID, MonitorTags: slices.Compact(tags), Scope: cmp.Or(o.Scope, "*")}, nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // newConn is a connection to a fake of our own.
-func newConn(t testing.TB) (*conn, *testmonitors.Fake, *testmonitors.Counter) {
+func newConn(t testing.TB) (*mute.System[What], *testmonitors.Fake, *testmonitors.Counter) {
 	t.Helper()
 	f := testmonitors.Datadog()
 	counter := testmonitors.Count(f, nil)
@@ -23,11 +23,12 @@ func newConn(t testing.TB) (*conn, *testmonitors.Fake, *testmonitors.Counter) {
 	t.Cleanup(s.Close)
 	t.Setenv("DD_API_KEY", testmonitors.Key)
 	t.Setenv("DD_APP_KEY", testmonitors.Key)
-	c, err := connect(t.Context(), Config{URL: s.URL}, driver.Env{Name: "prod", Now: time.Now})
+	env := driver.Env{Name: "prod", Now: time.Now}
+	b, err := openBook(Config{URL: s.URL}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, f, counter
+	return kind().System(b, env), f, counter
 }
 
 // TestContract holds datadog/downtime.mute to the contract.
@@ -36,7 +37,7 @@ func TestContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, _ int64) testmonitors.Bench[What] {
 				c, _, counter := newConn(t)
-				return testmonitors.Bench[What]{System: c.system, Counter: counter, Marks: true, What: w, Other: What{MonitorID: 4712, Scope: "env:qa"}}
+				return testmonitors.Bench[What]{System: c, Counter: counter, Marks: true, What: w, Other: What{MonitorID: 4712, Scope: "env:qa"}}
 			}))
 		})
 	}
@@ -47,11 +48,11 @@ func TestManyDowntimes(t *testing.T) {
 	c, _, _ := newConn(t)
 	hers := mute.Entry[What]{What: What{MonitorID: 4712, Scope: "*"}, Text: "hers", Until: time.Now().Add(time.Hour)}
 	for range 70 {
-		if err := c.book.Create(t.Context(), hers); err != nil {
+		if err := c.Create(t.Context(), hers); err != nil {
 			t.Fatal(err)
 		}
 	}
-	all, err := c.book.List(t.Context())
+	all, err := c.List(t.Context())
 	if err != nil || len(all) != 70 {
 		t.Errorf("%d downtimes: %v", len(all), err)
 	}
@@ -60,7 +61,7 @@ func TestManyDowntimes(t *testing.T) {
 func TestMonitorsThatDoNotExist(t *testing.T) {
 	c, _, _ := newConn(t)
 	for _, o := range []Options{{MonitorID: 1}, {MonitorTags: []string{"service:shpo"}}} {
-		m, err := openMonitor(c, "checkout", o)
+		m, err := kind().Open(c, "checkout", o)
 		if err == nil {
 			_, err = m.Mute(t.Context(), driver.Muting{Mark: "m", Service: "shop", Until: time.Now().Add(time.Hour)})
 		}
@@ -77,7 +78,7 @@ func TestRings(t *testing.T) {
 		options Options
 		want    int
 	}{{Options{MonitorID: 4711}, 1}, {Options{MonitorID: 4712}, 0}, {Options{MonitorTags: []string{"service:shop"}}, 1}} {
-		m, err := openMonitor(c, "checkout", o.options)
+		m, err := kind().Open(c, "checkout", o.options)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 // Source: https://mackerel.io/api-docs/entry/downtimes, mackerel-client-go.
 type book struct {
 	http *vendorhttp.Client
+	url  string
 	now  func() time.Time
 }
 
@@ -98,8 +99,8 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 	return err
 }
 
-// exist fails where something that is to be muted does not exist.
-func (b *book) exist(ctx context.Context, w What) error {
+// Look implements mute.Looker.
+func (b *book) Look(ctx context.Context, w What) ([]driver.Note, error) {
 	var m struct {
 		Monitors []struct {
 			ID   string `json:"id"`
@@ -114,12 +115,12 @@ func (b *book) exist(ctx context.Context, w What) error {
 	}
 	if len(w.Monitors) > 0 {
 		if err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/api/v0/monitors", What: "its monitors"}, &m); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if len(w.Services)+len(w.Roles) > 0 {
 		if err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/api/v0/services", What: "its services"}, &s); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var monitors, services, roles []string
@@ -138,11 +139,11 @@ func (b *book) exist(ctx context.Context, w What) error {
 	}{{"monitor", w.Monitors, monitors}, {"service", w.Services, services}, {"role", w.Roles, roles}} {
 		for _, name := range part.wanted {
 			if !slices.Contains(part.have, name) {
-				return missing(part.what, name, part.have)
+				return nil, missing(part.what, name, part.have)
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func missing(what, name string, have []string) error {
@@ -153,8 +154,8 @@ func missing(what, name string, have []string) error {
 	return f
 }
 
-// rings lists the open alerts of monitors.
-func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
+// Rings implements mute.Ringer: the open alerts of monitors.
+func (b *book) Rings(ctx context.Context, w What) ([]driver.Ring, error) {
 	var all struct {
 		Alerts []struct {
 			Status    string `json:"status"`
@@ -173,4 +174,9 @@ func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
 		}
 	}
 	return out, nil
+}
+
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf(`curl -X DELETE -H "X-Api-Key: $MACKEREL_APIKEY" %s%s/%s`, b.url, downtimes, e.ID)
 }

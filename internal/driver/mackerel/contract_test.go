@@ -15,24 +15,25 @@ import (
 )
 
 // newConn is a connection to a fake of our own.
-func newConn(t testing.TB, now func() time.Time) (*conn, *testmonitors.Counter) {
+func newConn(t testing.TB, now func() time.Time) (*mute.System[What], *testmonitors.Counter) {
 	t.Helper()
 	counter := testmonitors.Count(testmonitors.Mackerel(), nil)
 	s := httptest.NewServer(counter)
 	t.Cleanup(s.Close)
 	t.Setenv("MACKEREL_APIKEY", testmonitors.Key)
-	c, err := connect(t.Context(), Config{URL: s.URL}, driver.Env{Name: "prod", Now: now})
+	env := driver.Env{Name: "prod", Now: now}
+	b, err := openBook(Config{URL: s.URL}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, counter
+	return kind().System(b, env), counter
 }
 
 // TestContract holds mackerel/downtime.mute to the contract.
 func TestContract(t *testing.T) {
 	actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, _ int64) testmonitors.Bench[What] {
 		c, counter := newConn(t, time.Now)
-		return testmonitors.Bench[What]{System: c.system, Counter: counter, What: What{Services: []string{"shop"}, Roles: []string{"shop: worker"}},
+		return testmonitors.Bench[What]{System: c, Counter: counter, What: What{Services: []string{"shop"}, Roles: []string{"shop: worker"}},
 			Other: What{Monitors: []string{"2cSZzK3XfmG"}}}
 	}))
 }
@@ -43,10 +44,10 @@ func TestMinutes(t *testing.T) {
 	c, _ := newConn(t, func() time.Time { return now })
 	until := time.Date(2026, 11, 25, 18, 30, 0, 0, time.UTC)
 	w := What{Services: []string{"shop"}}
-	if err := c.book.Create(t.Context(), mute.Entry[What]{What: w, Until: until}); err != nil {
+	if err := c.Create(t.Context(), mute.Entry[What]{What: w, Until: until}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := c.book.List(t.Context())
+	all, err := c.List(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v %v", all, err)
 	}
@@ -55,14 +56,14 @@ func TestMinutes(t *testing.T) {
 	}
 	later := all[0]
 	later.Until = until.Add(time.Hour)
-	if err := c.book.Change(t.Context(), all[0], later); err != nil {
+	if err := c.Change(t.Context(), all[0], later); err != nil {
 		t.Fatal(err)
 	}
-	if all, err = c.book.List(t.Context()); err != nil || len(all) != 1 || !all[0].Until.Equal(later.Until) || !all[0].Since.Equal(later.Since) {
+	if all, err = c.List(t.Context()); err != nil || len(all) != 1 || !all[0].Until.Equal(later.Until) || !all[0].Since.Equal(later.Since) {
 		t.Errorf("%v %v, want %v", all, err, later)
 	}
 	now = now.Add(3 * time.Hour)
-	if all, err = c.book.List(t.Context()); err != nil || len(all) != 0 {
+	if all, err = c.List(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("after its end: %v %v", all, err)
 	}
 }
@@ -70,7 +71,7 @@ func TestMinutes(t *testing.T) {
 func TestWhatDoesNotExist(t *testing.T) {
 	c, _ := newConn(t, time.Now)
 	for want, o := range map[string]Options{`Did you mean "shop"`: {Services: []string{"shpo"}}, `role "shop: web"`: {Roles: []string{"shop:web"}}, `monitor "x"`: {Monitors: []string{"x"}}} {
-		m, err := openMonitor(c, "checkout", o)
+		m, err := kind().Open(c, "checkout", o)
 		if err == nil {
 			_, err = m.Mute(t.Context(), driver.Muting{Mark: "m", Service: "shop", Until: time.Now().Add(time.Hour)})
 		}
@@ -78,7 +79,7 @@ func TestWhatDoesNotExist(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
 		}
 	}
-	m, err := openMonitor(c, "checkout", Options{Monitors: []string{"2cSZzK3XfmG"}})
+	m, err := kind().Open(c, "checkout", Options{Monitors: []string{"2cSZzK3XfmG"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package mackerel
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -64,55 +63,39 @@ type What struct {
 	Excluded bool `json:"excluded,omitempty"`
 }
 
-func (o Options) what() What {
+func (o Options) what() (What, error) {
 	sorted := func(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }
 	w := What{Services: sorted(o.Services), Monitors: sorted(o.Monitors)}
 	for _, r := range o.Roles {
 		w.Roles = append(w.Roles, roleForm.ReplaceAllString(r, "$1: $2"))
 	}
 	w.Roles = sorted(w.Roles)
-	return w
-}
-
-// Driver returns the driver "mackerel".
-func Driver() *driver.Driver {
-	return driver.New("mackerel", "mutes alerts of Mackerel by downtimes", connect,
-		driver.Changes("mackerel/downtime.mute", "A downtime keeps alerts quiet until its end", openMute),
-		driver.Mutes("mackerel/downtime", "Services, roles or monitors of Mackerel; the name is one of your own", openMonitor),
-		driver.FindsTraces(func(ctx context.Context, c *conn) (*driver.Traces, error) { return c.system.Traces(ctx) }),
-	)
-}
-
-type conn struct {
-	book   *book
-	system *mute.System[What]
+	return w, nil
 }
 
 // memoLimit is how long a memo may be, as far as is known of Mackerel's memos.
 const memoLimit = 250
 
-func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
+// Driver returns the driver "mackerel".
+func Driver() *driver.Driver {
+	return driver.New("mackerel", "mutes alerts of Mackerel by downtimes", mute.Connect(kind(), openBook),
+		driver.Changes("mackerel/downtime.mute", "A downtime keeps alerts quiet until its end", mute.Open[What]),
+		driver.Mutes("mackerel/downtime", "Services, roles or monitors of Mackerel; the name is one of your own", kind().Open),
+		driver.FindsTraces(mute.Traces[What]),
+	)
+}
+
+func kind() mute.Kind[Options, What] {
+	return mute.Kind[Options, What]{What: Options.what, Words: mute.Words{Driver: "mackerel", Word: "downtime", Seen: "downtimes", Limit: memoLimit},
+		// An alert names its monitor, and not its service.
+		Mum: func(w What) bool { return len(w.Monitors) == 0 }}
+}
+
+func openBook(cfg Config, env driver.Env) (mute.Book[What], error) {
 	client, err := vendorhttp.New(vendorhttp.Options{System: "Mackerel", Base: cfg.base(), CAFile: cfg.CAFile,
 		Keys: map[string]vendorhttp.Secret{"X-Api-Key": {Key: cfg.Key("MACKEREL_APIKEY")}}})
 	if err != nil {
 		return nil, err
 	}
-	b := &book{http: client, now: env.Clock()}
-	return &conn{b, &mute.System[What]{Book: b, Driver: "mackerel", Env: env.Name, Word: "downtime", Seen: "downtimes", Action: "mackerel/downtime.mute",
-		Now: env.Clock(), Limit: memoLimit, ByHand: func(e mute.Entry[What]) string {
-			return fmt.Sprintf(`curl -X DELETE -H "X-Api-Key: $MACKEREL_APIKEY" %s%s/%s`, cfg.base(), downtimes, e.ID)
-		}}}, nil
-}
-
-func openMute(c *conn, p mute.Params[What]) (driver.Typed[mute.State[What]], error) {
-	return c.system.Open(p), nil
-}
-
-func openMonitor(c *conn, name string, o Options) (driver.Monitor, error) {
-	w := o.what()
-	m := mute.Monitor[What]{System: c.system, Name: name, What: w, Exists: func(ctx context.Context) error { return c.book.exist(ctx, w) }}
-	if len(w.Monitors) == 0 { // an alert names its monitor, and not its service
-		return &m, nil
-	}
-	return &mute.RingingMonitor[What]{Monitor: m, Rings: func(ctx context.Context) ([]driver.Ring, error) { return c.book.rings(ctx, w) }}, nil
+	return &book{client, cfg.base(), env.Clock()}, nil
 }

@@ -20,6 +20,7 @@ import (
 // https://docs.newrelic.com/docs/apis/nerdgraph/examples/nerdgraph-api-muting-rules-suppress-notifications/
 type book struct {
 	http    *vendorhttp.Client
+	url     string
 	account int
 	now     func() time.Time
 }
@@ -185,4 +186,9 @@ func (b *book) refused(what string, errs []problem) error {
 	}
 	f.Detail = fmt.Sprintf("New Relic about %s: %s.", what, strings.TrimSuffix(b.http.Clean(strings.Join(said, "; ")), "."))
 	return f
+}
+
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf(`curl -H "API-Key: $NEW_RELIC_API_KEY" -H 'Content-Type: application/json' %s -d '{"query":"mutation{alertsMutingRuleDelete(accountId:%d,id:\"%s\"){id}}"}'`, b.url, b.account, e.ID)
 }

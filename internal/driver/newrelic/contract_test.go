@@ -15,42 +15,44 @@ import (
 )
 
 // newConn is a connection to a fake of our own.
-func newConn(t testing.TB, account int) (*conn, *testmonitors.Counter) {
+func newConn(t testing.TB, account int) (*mute.System[What], *testmonitors.Counter) {
 	t.Helper()
 	counter := testmonitors.Count(testmonitors.NewRelic(), testmonitors.NerdGraphReads)
 	s := httptest.NewServer(counter)
 	t.Cleanup(s.Close)
 	t.Setenv("NEW_RELIC_API_KEY", testmonitors.Key)
-	c, err := connect(t.Context(), Config{Account: account, URL: s.URL}, driver.Env{Name: "prod", Now: time.Now})
+	env := driver.Env{Name: "prod", Now: time.Now}
+	b, err := openBook(Config{Account: account, URL: s.URL}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, counter
+	return kind().System(b, env), counter
 }
 
 func of(policy string) What {
-	return Options{Conditions: []Condition{{Attribute: "policyName", Values: []string{policy}}}}.what()
+	w, _ := Options{Conditions: []Condition{{Attribute: "policyName", Values: []string{policy}}}}.what() // never fails
+	return w
 }
 
 // TestContract holds newrelic/rule.mute to the contract.
 func TestContract(t *testing.T) {
 	actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, _ int64) testmonitors.Bench[What] {
 		c, counter := newConn(t, 12345)
-		return testmonitors.Bench[What]{System: c.system, Counter: counter, What: of("Shop"), Other: of("API")}
+		return testmonitors.Bench[What]{System: c, Counter: counter, What: of("Shop"), Other: of("API")}
 	}))
 }
 
 // TestErrorsWithStatus200 tells them apart.
 func TestErrorsWithStatus200(t *testing.T) {
 	c, _ := newConn(t, 1)
-	if _, err := c.book.List(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
+	if _, err := c.List(t.Context()); !errors.Is(err, &fault.Fault{Code: fault.Denied}) {
 		t.Errorf("another account: %v", err)
 	}
 	c, _ = newConn(t, 12345)
-	if err := c.book.Remove(t.Context(), mute.Entry[What]{ID: "77"}); err != nil {
+	if err := c.Remove(t.Context(), mute.Entry[What]{ID: "77"}); err != nil {
 		t.Errorf("a rule that is gone: %v", err)
 	}
-	err := c.book.Create(t.Context(), mute.Entry[What]{What: of("Shop"), Since: time.Now(), Until: time.Now().Add(-time.Hour)})
+	err := c.Create(t.Context(), mute.Entry[What]{What: of("Shop"), Since: time.Now(), Until: time.Now().Add(-time.Hour)})
 	if !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
 		t.Errorf("an end that has passed: %v", err)
 	}

@@ -4,7 +4,6 @@ package newrelic
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,7 +98,7 @@ type What struct {
 	Conditions []Condition `json:"conditions"`
 }
 
-func (o Options) what() What {
+func (o Options) what() (What, error) {
 	w := What{Operator: "AND"}
 	if o.Match == "any" {
 		w.Operator = "OR"
@@ -111,43 +110,30 @@ func (o Options) what() What {
 		}
 		w.Conditions = append(w.Conditions, c)
 	}
-	return w
-}
-
-// Driver returns the driver "newrelic".
-func Driver() *driver.Driver {
-	return driver.New("newrelic", "mutes alerts of New Relic by muting rules", connect,
-		driver.Changes("newrelic/rule.mute", "A muting rule keeps alerts quiet until its end", openMute),
-		driver.Mutes("newrelic/rule", "Alerts, by conditions on their attributes; the name is one of your own", openMonitor),
-		driver.FindsTraces(func(ctx context.Context, c *conn) (*driver.Traces, error) { return c.system.Traces(ctx) }),
-	)
-}
-
-type conn struct {
-	book   *book
-	system *mute.System[What]
+	return w, nil
 }
 
 // textLimit is how long a description may be. New Relic does not say; a line fits.
 const textLimit = 255
 
-func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
+// Driver returns the driver "newrelic".
+func Driver() *driver.Driver {
+	return driver.New("newrelic", "mutes alerts of New Relic by muting rules", mute.Connect(kind(), openBook),
+		driver.Changes("newrelic/rule.mute", "A muting rule keeps alerts quiet until its end", mute.Open[What]),
+		driver.Mutes("newrelic/rule", "Alerts, by conditions on their attributes; the name is one of your own", kind().Open),
+		driver.FindsTraces(mute.Traces[What]),
+	)
+}
+
+func kind() mute.Kind[Options, What] {
+	return mute.Kind[Options, What]{What: Options.what, Words: mute.Words{Driver: "newrelic", Word: "rule", Seen: "muting rules", Limit: textLimit}}
+}
+
+func openBook(cfg Config, env driver.Env) (mute.Book[What], error) {
 	client, err := vendorhttp.New(vendorhttp.Options{System: "New Relic", Base: cfg.base(), CAFile: cfg.CAFile,
 		Keys: map[string]vendorhttp.Secret{"API-Key": {Key: cfg.Key("NEW_RELIC_API_KEY")}}})
 	if err != nil {
 		return nil, err
 	}
-	b := &book{http: client, account: cfg.Account, now: env.Clock()}
-	return &conn{b, &mute.System[What]{Book: b, Driver: "newrelic", Env: env.Name, Word: "rule", Seen: "muting rules", Action: "newrelic/rule.mute",
-		Now: env.Clock(), Limit: textLimit, ByHand: func(e mute.Entry[What]) string {
-			return fmt.Sprintf(`curl -H "API-Key: $NEW_RELIC_API_KEY" -H 'Content-Type: application/json' %s -d '{"query":"mutation{alertsMutingRuleDelete(accountId:%d,id:\"%s\"){id}}"}'`, cfg.base(), cfg.Account, e.ID)
-		}}}, nil
-}
-
-func openMute(c *conn, p mute.Params[What]) (driver.Typed[mute.State[What]], error) {
-	return c.system.Open(p), nil
-}
-
-func openMonitor(c *conn, name string, o Options) (driver.Monitor, error) {
-	return &mute.Monitor[What]{System: c.system, Name: name, What: o.what()}, nil
+	return &book{http: client, url: cfg.base(), account: cfg.Account, now: env.Clock()}, nil
 }

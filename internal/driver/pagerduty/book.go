@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/driver"
+	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/mute"
 	"github.com/noren-dev/noren/internal/vendorhttp"
 )
@@ -18,6 +19,7 @@ import (
 // Source: PagerDuty/api-schema reference/REST/openapiv3.json.
 type book struct {
 	http *vendorhttp.Client
+	url  string
 }
 
 const windows = "/maintenance_windows"
@@ -104,9 +106,9 @@ func (b *book) Remove(ctx context.Context, e mute.Entry[What]) error {
 	return err
 }
 
-// rings lists the open incidents of services. A window opens none; those of before
-// it stay.
-func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
+// Rings implements mute.Ringer: the open incidents of services. A window opens none;
+// those of before it stay.
+func (b *book) Rings(ctx context.Context, w What) ([]driver.Ring, error) {
 	var page struct {
 		Incidents []struct {
 			Title     string    `json:"title"`
@@ -123,4 +125,24 @@ func (b *book) rings(ctx context.Context, w What) ([]driver.Ring, error) {
 		out = append(out, driver.Ring{What: fmt.Sprintf("%s (%s)", i.Title, i.Service.Summary), Since: i.CreatedAt})
 	}
 	return out, nil
+}
+
+// ByHand implements mute.Book.
+func (b *book) ByHand(e mute.Entry[What]) string {
+	return fmt.Sprintf(`curl -X DELETE -H "Authorization: Token token=$PAGERDUTY_TOKEN" %s/maintenance_windows/%s`, b.url, e.ID)
+}
+
+// Look implements mute.Looker.
+func (b *book) Look(ctx context.Context, w What) ([]driver.Note, error) {
+	for _, id := range w.Services {
+		err := b.http.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/services/" + url.PathEscape(id), What: "service " + id}, nil)
+		if vendorhttp.Status(err) == http.StatusNotFound {
+			return nil, &fault.Fault{Code: fault.NotFound, Summary: "no such service", Err: err,
+				Detail: fmt.Sprintf("PagerDuty has no service %s in this account. The id stands in the service's URL.", id)}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }

@@ -15,25 +15,26 @@ import (
 )
 
 // newConn is a connection to a fake of our own.
-func newConn(t testing.TB) (*conn, *testmonitors.Fake, *testmonitors.Counter) {
+func newConn(t testing.TB) (*mute.System[What], *testmonitors.Fake, *testmonitors.Counter) {
 	t.Helper()
 	f := testmonitors.PagerDuty()
 	counter := testmonitors.Count(f, nil)
 	s := httptest.NewServer(counter)
 	t.Cleanup(s.Close)
 	t.Setenv("PAGERDUTY_TOKEN", testmonitors.Key)
-	c, err := connect(t.Context(), Config{URL: s.URL, From: "ops@example.com"}, driver.Env{Name: "prod", Now: time.Now})
+	env := driver.Env{Name: "prod", Now: time.Now}
+	b, err := openBook(Config{URL: s.URL, From: "ops@example.com"}, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, f, counter
+	return kind().System(b, env), f, counter
 }
 
 // TestContract holds pagerduty/window.mute to the contract.
 func TestContract(t *testing.T) {
 	actiontest.Exercise(t, testmonitors.Harness(func(t testing.TB, _ int64) testmonitors.Bench[What] {
 		c, _, counter := newConn(t)
-		return testmonitors.Bench[What]{System: c.system, Counter: counter, What: What{[]string{"PAPI", "PSHOP"}}, Other: What{[]string{"PSHOP"}}}
+		return testmonitors.Bench[What]{System: c, Counter: counter, What: What{[]string{"PAPI", "PSHOP"}}, Other: What{[]string{"PSHOP"}}}
 	}))
 }
 
@@ -41,11 +42,11 @@ func TestContract(t *testing.T) {
 func TestManyWindows(t *testing.T) {
 	c, _, _ := newConn(t)
 	for range 60 {
-		if err := c.book.Create(t.Context(), mute.Entry[What]{What: What{[]string{"PAPI"}}, Text: "hers", Since: time.Now(), Until: time.Now().Add(time.Hour)}); err != nil {
+		if err := c.Create(t.Context(), mute.Entry[What]{What: What{[]string{"PAPI"}}, Text: "hers", Since: time.Now(), Until: time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all, err := c.book.List(t.Context()); err != nil || len(all) != 60 {
+	if all, err := c.List(t.Context()); err != nil || len(all) != 60 {
 		t.Errorf("%d windows: %v", len(all), err)
 	}
 }
@@ -54,22 +55,22 @@ func TestManyWindows(t *testing.T) {
 func TestEndedWindow(t *testing.T) {
 	c, f, _ := newConn(t)
 	e := mute.Entry[What]{What: What{[]string{"PAPI"}}, Text: "hers", Since: time.Now(), Until: time.Now().Add(time.Hour)}
-	if err := c.book.Create(t.Context(), e); err != nil {
+	if err := c.Create(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	all, err := c.book.List(t.Context())
+	all, err := c.List(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%d windows: %v", len(all), err)
 	}
 	f.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	if err := c.book.Remove(t.Context(), all[0]); err != nil {
+	if err := c.Remove(t.Context(), all[0]); err != nil {
 		t.Errorf("a window that has ended: %v", err)
 	}
 }
 
 func TestServiceThatDoesNotExist(t *testing.T) {
 	c, _, _ := newConn(t)
-	m, err := openMonitor(c, "checkout", Options{Services: []string{"PSHOP", "PNONE"}})
+	m, err := kind().Open(c, "checkout", Options{Services: []string{"PSHOP", "PNONE"}})
 	if err != nil {
 		t.Fatal(err)
 	}

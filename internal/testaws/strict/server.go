@@ -51,10 +51,15 @@ type Server struct {
 	lose    bool
 }
 
+// New is a server without an address.
+func New() *Server {
+	return &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
+}
+
 // Start runs a server for this test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
+	s := New()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.Endpoint = server.URL
