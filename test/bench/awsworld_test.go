@@ -54,13 +54,13 @@ func newAWSWorld(t testing.TB, endpoints, monitors int) *awsWorld {
 		w.monitors = append(w.monitors, fmt.Sprintf("part:%02d", i))
 	}
 	w.file = filepath.Join(w.dir, "world.json")
-	w.put(t, w.file, w.known(t))
+	put(t, w.file, w.known(t))
 	w.shop(t, "build")
 	w.writeCatalog(t)
 	return w
 }
 
-func (w *awsWorld) put(t testing.TB, file, text string) {
+func put(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func (w *awsWorld) writeCatalog(t testing.TB) {
 			fmt.Fprintf(&b, "      - {kind: datadog/downtime, name: %q, monitor_tags: [\"service:shop\"], scope: %q, on_ring: bench}\n", strings.ReplaceAll(scope, ":", "-"), scope)
 		}
 	}
-	w.put(t, filepath.Join(w.dir, "noren.yaml"), b.String())
+	put(t, filepath.Join(w.dir, "noren.yaml"), b.String())
 }
 
 // A motoDoor answers for all load balancers as moto's rules say, which it reads
