@@ -56,7 +56,7 @@ func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
 		ledger = &m.Ledger
 	case "statuspage":
 		s := &testchannels.Statuspage{Key: statuspageKey, Page: "kctbh9vrtdwd", Components: map[string]string{"8kbf7d35c070": "operational"}}
-		server := httptest.NewServer(s)
+		server := httptest.NewServer(world(ts).counted(name, s, nil))
 		ts.Defer(server.Close)
 		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
 		ts.Setenv(strings.ToUpper(name)+"_KEY", statuspageKey)

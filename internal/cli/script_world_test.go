@@ -33,6 +33,8 @@ type scriptWorld struct {
 	stops     map[string]func() error // of monitoring systems
 	vendors   map[string]*testmonitors.Fake
 	ledgers   map[string]*testchannels.Ledger // of what channels told
+	blade     testmonitors.Blade              // over all that write to standers
+	standers  map[string]stander
 }
 
 // An app is a small web application.

@@ -45,6 +45,37 @@ func (s *Statuspage) Component(id string) string {
 	return s.Components[id]
 }
 
+// Colleague announces a maintenance that is none of noren's, and a component's
+// trouble with it.
+func (s *Statuspage) Colleague() {
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.incidents = append(s.incidents, map[string]any{"id": fmt.Sprintf("inc%d", len(s.incidents)+1), "name": "a colleague's", "status": "in_progress", "metadata": map[string]any{},
+		"scheduled_for": "2026-11-23T14:00:00Z", "scheduled_until": "2099-11-23T15:00:00Z"})
+}
+
+// Standing is what visitors see now: the maintenances in progress, and what is not
+// operational.
+func (s *Statuspage) Standing() []string {
+	s.state.Lock()
+	defer s.state.Unlock()
+	var all []string
+	for _, i := range s.active() {
+		raw, err := json.Marshal(i)
+		if err != nil {
+			raw = []byte(err.Error())
+		}
+		all = append(all, string(raw))
+	}
+	for id, status := range s.Components {
+		if status != "operational" {
+			all = append(all, id+" "+status)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Writes counts what was written.
 func (s *Statuspage) Writes() int {
 	s.state.Lock()

@@ -46,6 +46,14 @@ type ddBody struct {
 func Datadog() *Fake {
 	f := &Fake{Now: time.Now}
 	d := &datadog{Fake: f}
+	f.standing = func() []any {
+		return those(d.all, func(x *ddDowntime) bool { return x.Attributes.Status == "active" && d.ends(x) == "" })
+	}
+	f.colleague = func(until time.Time) {
+		message, end := "a colleague's", until.Format(time.RFC3339)
+		d.all = append(d.all, &ddDowntime{ID: d.id("00000000-0000-1234-0000-%012d"), Type: "downtime", Attributes: ddAttributes{Message: &message, Scope: "env:prod",
+			MonitorIdentifier: &ddMonitorID{MonitorTags: []string{"service:shop"}}, Schedule: &ddSchedule{End: &end}, Status: "active", Created: d.Now()}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v2/downtime", d.list)
 	mux.HandleFunc("POST /api/v2/downtime", d.create)

@@ -24,6 +24,13 @@ type mkDowntime struct {
 func Mackerel() *Fake {
 	f := &Fake{Now: time.Now}
 	m := &mackerel{Fake: f}
+	f.standing = func() []any {
+		return those(m.all, func(x *mkDowntime) bool { return *x.Start+60**x.Duration > m.Now().Unix() })
+	}
+	f.colleague = func(until time.Time) {
+		start, minutes := m.Now().Unix(), int64(until.Sub(m.Now())/time.Minute)
+		m.all = append(m.all, &mkDowntime{ID: m.id("5ABCDEFG%04d"), Name: "a colleague's", Start: &start, Duration: &minutes, RoleScopes: []string{"shop: worker"}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v0/downtimes", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"downtimes": m.all})

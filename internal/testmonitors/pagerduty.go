@@ -28,6 +28,11 @@ type pdWindow struct {
 func PagerDuty() *Fake {
 	f := &Fake{Now: time.Now}
 	p := &pagerDuty{Fake: f}
+	f.standing = func() []any { return those(p.all, func(x *pdWindow) bool { return x.EndTime.After(p.Now()) }) }
+	f.colleague = func(until time.Time) {
+		p.all = append(p.all, &pdWindow{ID: p.id("PW%05d"), Type: "maintenance_window", StartTime: p.Now(), EndTime: until, Description: "a colleague's",
+			Services: []pdReference{{ID: "PSHOP", Type: "service_reference"}}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /maintenance_windows", p.list)
 	mux.HandleFunc("POST /maintenance_windows", p.create)
