@@ -87,10 +87,15 @@ type metadata struct {
 	Noren owner `json:"noren"`
 }
 
-// An owner says whose a maintenance is.
+// An owner says whose a maintenance is, and what the component was before it.
 type owner struct {
 	Environment string `json:"environment"`
 	Service     string `json:"service"`
+	Before      string `json:"before,omitempty"`
+}
+
+func (i incident) maintenance() *Maintenance {
+	return &Maintenance{i.Name, i.ScheduledFor.UTC().Truncate(time.Second), i.ScheduledUntil.UTC().Truncate(time.Second)}
 }
 
 // mine finds the maintenances of noren's that are in progress.
@@ -117,7 +122,7 @@ func (a *announce) look(ctx context.Context) (*Announced, string, error) {
 	now := &Announced{Component: status}
 	for _, i := range all {
 		if i.Metadata.Noren.Service == a.p.Service {
-			now.Maintenance = &Maintenance{i.Name, i.ScheduledFor.UTC().Truncate(time.Second), i.ScheduledUntil.UTC().Truncate(time.Second)}
+			now.Maintenance = i.maintenance()
 			return now, i.ID, nil
 		}
 	}
@@ -192,7 +197,7 @@ func (a *announce) Apply(ctx context.Context, from, to *Announced) error {
 		// Never by itself: at the planned end the service may still be closed.
 		body["scheduled_auto_in_progress"], body["scheduled_auto_completed"] = false, false
 		body["component_ids"] = []string{component}
-		body["metadata"] = metadata{owner{a.c.env, a.p.Service}}
+		body["metadata"] = metadata{owner{a.c.env, a.p.Service, now.Component}}
 	}
 	r.Body = map[string]any{"incident": body}
 	return a.c.client.Call(ctx, r, nil)
@@ -229,7 +234,7 @@ func lines(s *Announced) string {
 
 // findTraces finds maintenances of noren's that are in progress. They carry no
 // mark: it is not sure that what stands in metadata is never public, and marks
-// name people.
+// name people. What is there is enough to complete them.
 func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 	all, err := c.mine(ctx)
 	if err != nil {
@@ -237,9 +242,26 @@ func findTraces(ctx context.Context, c *conn) (*driver.Traces, error) {
 	}
 	t := &driver.Traces{Seen: []driver.Seen{{Kind: "maintenances in progress", Count: len(all)}}}
 	for _, i := range all {
-		t.Unmarked = append(t.Unmarked, driver.Unmarked{Target: c.target(i.Metadata.Noren.Service), Since: i.ScheduledFor, Ours: true,
+		u := driver.Unmarked{Target: c.target(i.Metadata.Noren.Service), Since: i.ScheduledFor, Ours: true,
 			What:   fmt.Sprintf("the status page announces %q until %s", i.Name, i.ScheduledUntil.UTC().Format(time.RFC3339)),
-			Advice: []string{"Complete it at https://manage.statuspage.io/pages/" + c.cfg.Page + "/incidents/" + i.ID}})
+			Advice: []string{"Complete it at https://manage.statuspage.io/pages/" + c.cfg.Page + "/incidents/" + i.ID}}
+		if u.Made, err = made(i); err != nil {
+			return nil, err
+		}
+		t.Unmarked = append(t.Unmarked, u)
 	}
 	return t, nil
+}
+
+// made says how a maintenance of noren's is completed, nil for one that does not
+// tell what the component was before.
+func made(i incident) (*driver.Made, error) {
+	own := i.Metadata.Noren
+	if own.Before == "" {
+		return nil, nil
+	}
+	now, errNow := driver.StateOf(&Announced{underMaintenance, i.maintenance()})
+	before, errBefore := driver.StateOf(&Announced{Component: own.Before})
+	return &driver.Made{Service: own.Service, Now: now, Before: before, Call: driver.Call{Action: "statuspage/maintenance.announce",
+		Params: AnnounceParams{Service: own.Service, Since: i.ScheduledFor, Until: i.ScheduledUntil, Name: i.Name}}}, errors.Join(errNow, errBefore)
 }
