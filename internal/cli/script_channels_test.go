@@ -23,10 +23,13 @@ const mailPassword = "correct horse"
 // statuspageKey is that of every page of Statuspage in scripts.
 const statuspageKey = "9b6e-0c7d"
 
+// cachetToken is that of every page of Cachet in scripts.
+const cachetToken = "7-c4ch3t-t0ken"
+
 // cmdHears starts a server that hears what a channel tells: what it took is in
 // the file NAME.log, a line each, and NAME_URL is where it is.
 func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 2, "hears webhook|slack|smtp|statuspage name")
+	usage(ts, neg, len(args) == 2, "hears webhook|slack|smtp|statuspage|cachet name")
 	name := args[1]
 	path := ts.MkAbs(name + ".log")
 	ts.Check(os.WriteFile(path, nil, 0o600))
@@ -61,6 +64,13 @@ func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
 		ts.Setenv(strings.ToUpper(name)+"_KEY", statuspageKey)
 		ledger = &s.Ledger
+	case "cachet":
+		c := &testchannels.Cachet{Token: cachetToken, Components: map[int64]string{3: "Shop"}, Now: time.Now}
+		server := httptest.NewServer(world(ts).counted(name, c, nil))
+		ts.Defer(server.Close)
+		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
+		ts.Setenv(strings.ToUpper(name)+"_TOKEN", cachetToken)
+		ledger = &c.Ledger
 	default:
 		ts.Fatalf("hears: %s", args[0])
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/action/actiontest"
+	"github.com/noren-dev/noren/internal/announce"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/testchannels"
 )
@@ -36,7 +37,7 @@ func newPage(t testing.TB) (*testchannels.Statuspage, *driver.Session, Config) {
 	return page, driver.NewRegistry(Driver()).Open(driver.Env{Name: "prod", Now: time.Now}, driver.Configs{"statuspage": raw}), cfg
 }
 
-var shop = AnnounceParams{Service: "shop", Since: noon, Until: noon.Add(time.Hour), Name: "Maintenance (shop)", Body: "Back soon."}
+var shop = announce.Params{Service: "shop", Since: noon, Until: noon.Add(time.Hour), Name: "Maintenance (shop)", Body: "Back soon."}
 
 func params(t testing.TB) json.RawMessage {
 	t.Helper()
@@ -125,7 +126,7 @@ func TestAnothersMaintenance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := json.Marshal(Announced{Component: "under_maintenance", Maintenance: &Maintenance{Name: "x", Since: noon, Until: noon.Add(time.Minute)}})
+	there, err := json.Marshal(announce.State{Component: "under_maintenance", Maintenance: &announce.Maintenance{Name: "x", Since: noon, Until: noon.Add(time.Minute)}})
 	if err != nil {
 		t.Fatal(err)
 	}
