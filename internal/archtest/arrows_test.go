@@ -143,6 +143,7 @@ var testHelpers = []string{
 	"internal/testaws",
 	"internal/testmonitors",
 	"internal/testchannels",
+	"internal/published",
 	"internal/driver/argocd/argotest",
 }
 

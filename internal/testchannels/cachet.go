@@ -17,6 +17,7 @@ import (
 // src/Models/Schedule.php, src/Http/Resources).
 type Cachet struct {
 	Ledger
+	strictness strictness
 	Token      string
 	Components map[int64]string // what each is called, by its number
 	Now        func() time.Time
@@ -105,6 +106,10 @@ func (c *Cachet) Writes() int {
 
 // ServeHTTP answers one call.
 func (c *Cachet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.strictness.serve("cachet", c.answer, c.Wrong, w, r)
+}
+
+func (c *Cachet) answer(w http.ResponseWriter, r *http.Request) {
 	if c.isDown() {
 		http.Error(w, `{"message":"Service Unavailable"}`, http.StatusServiceUnavailable)
 		return

@@ -14,6 +14,7 @@ import (
 // and words that the API does not have.
 type Statuspage struct {
 	Ledger
+	strictness strictness
 	Key        string
 	Page       string
 	Components map[string]string // status, by id
@@ -92,6 +93,10 @@ func (s *Statuspage) Incidents() int {
 
 // ServeHTTP answers one call.
 func (s *Statuspage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.strictness.serve("statuspage", s.answer, s.Wrong, w, r)
+}
+
+func (s *Statuspage) answer(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
 		w.WriteHeader(420) // what Statuspage says of too many calls
 		return
@@ -159,7 +164,7 @@ func (s *Statuspage) setComponent(r *http.Request, id string) (any, error) {
 		return nil, err
 	}
 	s.Took("component %s %s", id, q.Component.Status)
-	return nil, s.status(id, q.Component.Status)
+	return map[string]string{"id": id, "status": q.Component.Status}, s.status(id, q.Component.Status)
 }
 
 func (s *Statuspage) status(id, status string) error {

@@ -55,6 +55,14 @@ func (f *Fake) Standing() []string {
 	return all
 }
 
+// some is a list that is none rather than null.
+func some[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
 // those are the items of a list that pass.
 func those[T any](all []T, pass func(T) bool) []any {
 	var out []any

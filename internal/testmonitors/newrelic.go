@@ -2,11 +2,12 @@ package testmonitors
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/noren-dev/noren/internal/published"
 )
 
 // nrAccount is the number of the account that NewRelic has.
@@ -19,6 +20,24 @@ type nrRule struct {
 	Enabled     *bool        `json:"enabled"`
 	Condition   *nrCondition `json:"condition"`
 	Schedule    *nrSchedule  `json:"schedule"`
+}
+
+// told is a rule as answers tell it: its times have an offset.
+func (x *nrRule) told() nrRule {
+	told := *x
+	if x.Schedule == nil {
+		return told
+	}
+	s := *x.Schedule
+	if zone, err := time.LoadLocation(s.TimeZone); err == nil {
+		for _, text := range []*string{&s.StartTime, &s.EndTime} {
+			if t, err := time.ParseInLocation(nrNaive, *text, zone); err == nil {
+				*text = t.Format("2006-01-02T15:04:05-07:00")
+			}
+		}
+	}
+	told.Schedule = &s
+	return told
 }
 
 type nrCondition struct {
@@ -57,9 +76,9 @@ func NewRelic() *Fake {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", n.serve)
-	f.Handler = f.guarded(mux, map[string]string{"API-Key": Key}, func(w http.ResponseWriter, status int, text string) {
+	f.Handler = published.Checked("newrelic", f.guarded(mux, map[string]string{"API-Key": Key}, func(w http.ResponseWriter, status int, text string) {
 		answer(w, status, map[string]any{"error": map[string]string{"title": text}})
-	})
+	}), nil)
 	return f
 }
 
@@ -103,11 +122,11 @@ func (n *newRelic) serve(w http.ResponseWriter, r *http.Request) {
 			made("alertsMutingRuleCreate", v.Rule.ID)
 		}
 	case strings.Contains(q, "mutingRules"):
-		raw, err := json.Marshal(n.all)
-		if err != nil || n.all == nil {
-			raw = []byte("[]")
+		rules := []nrRule{}
+		for _, x := range n.all {
+			rules = append(rules, x.told())
 		}
-		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"actor": map[string]any{"account": map[string]any{"alerts": map[string]any{"mutingRules": json.RawMessage(raw)}}}}})
+		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"actor": map[string]any{"account": map[string]any{"alerts": map[string]any{"mutingRules": rules}}}}})
 	case i < 0:
 		nrRefuse(w, "NOT_FOUND", "Not Found")
 	case strings.Contains(q, "alertsMutingRuleUpdate("):
