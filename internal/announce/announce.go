@@ -185,7 +185,7 @@ func same(a, b *State) bool {
 // looks just before it writes: what a colleague does to noren's own between the two
 // is written over.
 func (c *Change) Apply(ctx context.Context, from, to *State) error {
-	now, mine, err := c.look(ctx)
+	now, mine, err := c.look(driver.Alone(ctx)) // nothing else guards the write
 	switch {
 	case err != nil:
 		return err

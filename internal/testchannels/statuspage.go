@@ -24,6 +24,14 @@ type Statuspage struct {
 	state     sync.Mutex
 	incidents []map[string]any
 	writes    int
+	calls     int
+}
+
+// Calls counts what it was asked.
+func (s *Statuspage) Calls() int {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.calls
 }
 
 // fields are those of an incident that can be written.
@@ -103,6 +111,7 @@ func (s *Statuspage) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	s.state.Lock()
 	defer s.state.Unlock()
+	s.calls++
 	path, ok := strings.CutPrefix(r.URL.Path, "/pages/"+s.Page+"/")
 	switch {
 	case r.Header.Get("Authorization") != "OAuth "+s.Key:
@@ -119,6 +128,12 @@ func (s *Statuspage) answer(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && kind == "components" && s.Components[id] != "":
 		answer = map[string]string{"id": id, "status": s.Components[id]}
+	case r.Method == http.MethodGet && path == "components":
+		all := []map[string]string{}
+		for id, status := range s.Components {
+			all = append(all, map[string]string{"id": id, "status": status})
+		}
+		answer = all
 	case r.Method == http.MethodGet && path == "incidents/active_maintenance":
 		answer = s.active()
 	case r.Method == http.MethodPost && path == "incidents":

@@ -33,6 +33,8 @@ type Options struct {
 	// "Bearer ", and the key.
 	Keys   map[string]Secret
 	CAFile string
+	// Pace is how often the system may be asked; zero: as often as need be.
+	Pace Pace
 }
 
 // A Secret is a header's value that is never shown.
@@ -48,6 +50,7 @@ type Client struct {
 	secrets      []string
 	held         []string // where the keys are, for people
 	http         *http.Client
+	turns        *turns // nil: no pace
 }
 
 // New reads the keys and makes a client. It asks nothing yet.
@@ -66,6 +69,9 @@ func New(o Options) (*Client, error) {
 		}
 		c.headers[name] = s.Prefix + key
 		c.secrets, c.held = append(c.secrets, key), append(c.held, s.Key.String())
+	}
+	if o.Pace.Calls > 0 {
+		c.turns = &turns{pace: o.Pace}
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
 	if o.CAFile != "" {
@@ -117,6 +123,9 @@ func (c *Client) Call(ctx context.Context, r Request, into any) error {
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := c.turn(ctx, r); err != nil {
+		return err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

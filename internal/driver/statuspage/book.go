@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/noren-dev/noren/internal/announce"
+	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/vendorhttp"
 )
 
@@ -24,6 +26,36 @@ type book struct {
 	cfg    Config
 	env    string
 	client *vendorhttp.Client
+
+	// What was read last, for looks that are many: see driver.Batch.
+	mu         sync.Mutex
+	incidents  read[[]announce.Entry]
+	components read[map[string]string]
+}
+
+// A read is what was read, by a call begun at that time.
+type read[T any] struct {
+	at   time.Time
+	what T
+}
+
+// shared answers looks that are made side by side by one call.
+func shared[T any](ctx context.Context, mu *sync.Mutex, have *read[T], ask func() (T, error)) (T, error) {
+	b := driver.BatchOf(ctx)
+	if !b.Many() {
+		return ask()
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !have.at.IsZero() && !have.at.Before(b.Since) {
+		return have.what, nil
+	}
+	began := time.Now()
+	what, err := ask()
+	if err == nil {
+		*have = read[T]{began, what}
+	}
+	return what, err
 }
 
 // An incident is a maintenance as Statuspage has it.
@@ -51,6 +83,10 @@ type owner struct {
 
 // List implements announce.Book.
 func (b *book) List(ctx context.Context) ([]announce.Entry, error) {
+	return shared(ctx, &b.mu, &b.incidents, func() ([]announce.Entry, error) { return b.list(ctx) })
+}
+
+func (b *book) list(ctx context.Context) ([]announce.Entry, error) {
 	var all []incident
 	r := vendorhttp.Request{Method: http.MethodGet, Path: "/incidents/active_maintenance", Query: url.Values{"per_page": {"100"}}, What: "its maintenances"}
 	if err := b.client.Call(ctx, r, &all); err != nil {
@@ -74,8 +110,31 @@ func (b *book) Component(ctx context.Context, service string) (string, error) {
 	if id == "" {
 		return "", fmt.Errorf("statuspage: %s has no component in noren.yaml", service)
 	}
+	if driver.BatchOf(ctx).Many() {
+		all, err := shared(ctx, &b.mu, &b.components, func() (map[string]string, error) { return b.statuses(ctx) })
+		if status := all[id]; err != nil || status != "" {
+			return status, err
+		}
+	}
 	err := b.client.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/components/" + url.PathEscape(id), What: "the component " + id + " of " + service}, &found)
 	return found.Status, err
+}
+
+// statuses are those of the components, by id: of a large page, of the first ones.
+func (b *book) statuses(ctx context.Context) (map[string]string, error) {
+	var found []struct {
+		ID     string `json:"id"`
+		Status string `json:"status"`
+	}
+	r := vendorhttp.Request{Method: http.MethodGet, Path: "/components", Query: url.Values{"per_page": {"100"}}, What: "its components"}
+	if err := b.client.Call(ctx, r, &found); err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, c := range found {
+		all[c.ID] = c.Status
+	}
+	return all, nil
 }
 
 // Begin implements announce.Book.

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"time"
 
 	"github.com/noren-dev/noren/internal/announce"
 	"github.com/noren-dev/noren/internal/driver"
@@ -72,18 +73,22 @@ func Driver() *driver.Driver {
 	)
 }
 
+// pace is what Statuspage takes: a call a second, over a minute. More are refused
+// with 420. Source: https://developer.statuspage.io (rate limiting).
+var pace = vendorhttp.Pace{Calls: 60, Per: time.Minute}
+
 // longestName is of a maintenance.
 const longestName = 250
 
 func connect(_ context.Context, cfg Config, env driver.Env) (*announce.System, error) {
 	key := vendorhttp.Key{Env: cfg.KeyEnv, File: cfg.KeyFile, Usual: usualKey, Names: [2]string{"key_env", "key_file"}}
 	client, err := vendorhttp.New(vendorhttp.Options{System: "Statuspage", Base: cmp.Or(cfg.URL, apiURL) + "/pages/" + url.PathEscape(cfg.Page),
-		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "OAuth ", Key: key}}})
+		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "OAuth ", Key: key}}, Pace: pace})
 	if err != nil {
 		return nil, err
 	}
 	where := "https://manage.statuspage.io/pages/" + cfg.Page + "/incidents"
-	return &announce.System{Book: &book{cfg, env.Name, client}, Env: env.Name, Action: "statuspage/maintenance.announce", Check: "statuspage/component.there", During: underMaintenance, Longest: longestName, Where: where,
+	return &announce.System{Book: &book{cfg: cfg, env: env.Name, client: client}, Env: env.Name, Action: "statuspage/maintenance.announce", Check: "statuspage/component.there", During: underMaintenance, Longest: longestName, Where: where,
 		Target: func(service string) string { return "statuspage:" + cfg.Page + "/" + service },
 		Has:    func(service string) bool { return cfg.Components[service] != "" },
 		ByHand: func(e announce.Entry) string { return "Complete it at " + where + "/" + e.ID }}, nil
