@@ -1,8 +1,10 @@
 package cli_test
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +61,9 @@ func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
 		ledger = &m.Ledger
 	case "statuspage":
 		s := &testchannels.Statuspage{Key: statuspageKey, Page: "kctbh9vrtdwd", Components: map[string]string{"8kbf7d35c070": "operational"}}
+		for i := range 10 {
+			s.Components[fmt.Sprintf("c%d", i)] = "operational"
+		}
 		server := httptest.NewServer(world(ts).counted(name, s, nil))
 		ts.Defer(server.Close)
 		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
@@ -99,6 +104,22 @@ func cmdDeaf(ts *testscript.TestScript, neg bool, args []string) {
 func cmdForget(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 && world(ts).ledgers[args[0]] != nil, "silence name")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".log"), nil, 0o600))
+}
+
+// cmdAsked fails if a page was asked more often than so since the last time.
+func cmdAsked(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "asked name most")
+	page, ok := world(ts).standers[args[0]].(*testchannels.Statuspage)
+	if !ok {
+		ts.Fatalf("asked: %s is no page of Statuspage", args[0])
+	}
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	n := page.Calls()
+	ts.Logf("asked %d times", n)
+	if n == 0 || n > most {
+		ts.Fatalf("asked: %d calls, want at most %d", n, most)
+	}
 }
 
 // cmdHeardAll fails unless each run that a receiver heard of began once and ended

@@ -131,6 +131,7 @@ func TestScript(t *testing.T) {
 			"deaf":         cmdDeaf,
 			"forget":       cmdForget,
 			"heardall":     cmdHeardAll,
+			"asked":        cmdAsked,
 		},
 	})
 }

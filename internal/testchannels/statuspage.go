@@ -27,11 +27,13 @@ type Statuspage struct {
 	calls     int
 }
 
-// Calls counts what it was asked.
+// Calls counts what it was asked since the last time.
 func (s *Statuspage) Calls() int {
 	s.state.Lock()
 	defer s.state.Unlock()
-	return s.calls
+	n := s.calls
+	s.calls = 0
+	return n
 }
 
 // fields are those of an incident that can be written.
@@ -106,7 +108,7 @@ func (s *Statuspage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Statuspage) answer(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
-		w.WriteHeader(420) // what Statuspage says of too many calls
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	s.state.Lock()

@@ -195,6 +195,9 @@ func Status(err error) int {
 // refused says what a refusal means to a person.
 func (c *Client) refused(r Request, res *http.Response, raw []byte) error {
 	refusal := &Refusal{Status: res.StatusCode, Words: c.Clean(words(raw)), after: retryAfter(res.Header)}
+	if crowded := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == 420; crowded && refusal.after == 0 && c.turns != nil {
+		refusal.after = c.turns.pace.Per / 6 // another process asks, too: some tries last for the whole span
+	}
 	f := &fault.Fault{Code: fault.Invalid, Summary: c.system + " refuses it",
 		Detail: fmt.Sprintf("%s about %s: %s.", c.system, r.What, strings.TrimSuffix(refusal.Error(), ".")), Err: refusal}
 	switch s := res.StatusCode; {

@@ -3,6 +3,8 @@ package vendorhttp
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -46,6 +48,25 @@ func TestPace(t *testing.T) {
 			t.Errorf("after a rest: %v, waited %s", err, time.Since(now))
 		}
 	})
+}
+
+// TestCrowded waits longer after a refusal as too many where the system says so in
+// no header: others ask it, too.
+func TestCrowded(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]time.Duration{420: 10 * time.Second, http.StatusTooManyRequests: 10 * time.Second, http.StatusBadGateway: 0} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(server.Close)
+		c, err := New(Options{System: "Slowpage", Base: server.URL, Pace: Pace{60, time.Minute}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Call(t.Context(), Request{Method: http.MethodGet, Path: "/"}, nil)
+		var later interface{ RetryAfter() time.Duration }
+		if !errors.Is(err, action.ErrUnavailable) || !errors.As(err, &later) || later.RetryAfter() != want {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
 }
 
 // TestTurnTooLate tells one that cannot wait so long when to come again, and takes
