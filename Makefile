@@ -29,6 +29,10 @@ sandbox: test-tools build ## a shop on a real Kubernetes API server, to try bin/
 	@# of a package that is named, go test prints nothing until the end
 	@PATH="$$(test/kubeserver/install.sh):$$PATH"; cd test/e2e && go test -run '^TestByHand$$' -count=1 -timeout 0 -by-hand 8h
 
+.PHONY: sandbox-ecs
+sandbox-ecs: build ## the shop of examples/ecs-shop on an AWS of this machine, to try bin/noren by hand
+	@cd test/e2e && go test -run '^TestECSByHand$$' -count=1 -timeout 0 -by-hand 8h
+
 .PHONY: test
 test: test-tools ## run all tests; TESTFLAGS='-run X -count=1' is passed on
 	@tools/test.sh

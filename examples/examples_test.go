@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/driver/all"
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
 	"github.com/noren-dev/noren/internal/edge"
@@ -137,12 +138,7 @@ func parse(t *testing.T, name string) *catalog.Catalog {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registry := all.Registry()
-	known := catalog.Known{EntranceKinds: registry.EntranceKinds(), WorkloadKinds: registry.WorkloadKinds()}
-	for _, d := range registry.Drivers() {
-		known.Drivers = append(known.Drivers, d.Name)
-	}
-	c, err := catalog.Parse(name, text, known)
+	c, err := catalog.Parse(name, text, control.Known(all.Registry()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// maxAge is how long, in seconds, a phone or a cache on the way may keep the
+// CacheControl says how long, in seconds, a phone or a cache on the way may keep the
 // document without asking again: a minute passes quickly, and a million phones
 // that start at once are answered by the caches.
-const cacheControl = "public, max-age=30, stale-if-error=300"
+const CacheControl = "public, max-age=30, stale-if-error=300"
 
 // A Handler serves the document, true for the moment. One of a file is looked at
 // for every request, and read when it is another one: noren puts a new file in
@@ -94,7 +94,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.Sum256(body)
 	head.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
 	head.Set("Content-Type", "application/json")
-	head.Set("Cache-Control", cacheControl)
+	head.Set("Cache-Control", CacheControl)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 

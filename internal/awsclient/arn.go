@@ -20,6 +20,20 @@ func (c *Conn) ARN(service, resource string) string {
 	return strings.Join([]string{"arn", partition(c.Region()), service, c.Region(), cmp.Or(account, "*"), resource}, ":")
 }
 
+// GlobalARN names a thing of this account that is in no region, such as a
+// distribution of CloudFront. The account is as in [Conn.ARN].
+func (c *Conn) GlobalARN(service, resource string) string {
+	parts := strings.Split(c.ARN(service, resource), ":")
+	parts[3] = ""
+	return strings.Join(parts, ":")
+}
+
+// BucketARN names a bucket of S3, or an object in it: their names are of no
+// account and no region.
+func (c *Conn) BucketARN(name string) string {
+	return "arn:" + partition(c.Region()) + ":s3:::" + name
+}
+
 // partition is that of a region. Source:
 // https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 func partition(region string) string {

@@ -77,6 +77,20 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestCutOffInTheMiddle: an answer that ends too early is none.
+func TestCutOffInTheMiddle(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		fmt.Fprint(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws`)
+	}))
+	defer server.Close()
+	c := conn(t, Config{Region: "us-east-1", Endpoint: server.URL})
+	_, err := sts.NewFromConfig(c.AWS).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	if err = c.Classify(err, "ask who noren is"); !errors.Is(err, action.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+}
+
 // The statement that grants what is missing can be pasted as it is.
 func TestDeniedGrants(t *testing.T) {
 	c := conn(t, Config{Region: "us-east-1"})

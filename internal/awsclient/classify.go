@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -34,8 +35,9 @@ var (
 )
 
 // notAuthorized matches AWS's words for a missing permission.
+// S3 puts the resource in quotes.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var notAuthorized = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: (\S+)(?: on resource: (\S+))?`)
+var notAuthorized = regexp.MustCompile(`(?:User: )?(\S+) is not authorized to perform: (\S+)(?: on resource: "?([^\s"]+)"?)?`)
 
 // Classify turns an error of the SDK into what the rest of noren knows. what
 // says what was being done to which thing: "read listener shop".
@@ -73,10 +75,11 @@ func (c *Conn) unavailable(err error, what, why string) error {
 	return fmt.Errorf("%s: %s: %w (%w)", what, why, action.ErrUnavailable, err)
 }
 
-// isCutOff tells a connection that ended before the answer did.
+// isCutOff tells a connection that ended before the answer did, or in the middle
+// of it: what was asked for may have been done.
 func isCutOff(err error) bool {
 	var sent *smithyhttp.RequestSendError
-	return errors.As(err, &sent)
+	return errors.As(err, &sent) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // isNoCredentials tells whether the chain of providers found none. The SDK has
@@ -138,11 +141,10 @@ func (c *Conn) renew() []string {
 func (c *Conn) deniedFault(err error, api smithy.APIError, what string) error {
 	f := &fault.Fault{Code: fault.Denied, Summary: "permission missing in AWS", Err: err,
 		Detail: fmt.Sprintf("Cannot %s in %s: %s", what, c.Region(), api.ErrorMessage())}
-	m := notAuthorized.FindStringSubmatch(api.ErrorMessage())
-	if m == nil {
+	who, verb, resource, ok := Refused(api)
+	if !ok {
 		return f
 	}
-	who, verb, resource := m[1], m[2], m[3]
 	f.Detail = fmt.Sprintf("Cannot %s in %s: %s may not %s%s.", what, c.Region(), who, verb, onResource(resource))
 	f.Try = []string{Policy([]action.Permission{{Verb: verb, Resource: resource}})}
 	return f
@@ -159,6 +161,21 @@ func onResource(arn string) string {
 func IsCode(err error, codes ...string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
+
+// Refused is what a message of AWS says is missing: who may not do what, on
+// which resource ("" where it does not say). ok is false where it says nothing of
+// the kind.
+func Refused(err error) (who, verb, resource string, ok bool) {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return "", "", "", false
+	}
+	m := notAuthorized.FindStringSubmatch(api.ErrorMessage())
+	if m == nil {
+		return "", "", "", false
+	}
+	return m[1], m[2], m[3], true
 }
 
 // IsDenied tells whether AWS refused since a right is missing, and not since it

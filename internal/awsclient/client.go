@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
@@ -32,17 +33,17 @@ const requestTimeout = 20 * time.Second
 // variables, then the shared configuration files, then the machine's role.
 type Config struct {
 	// Region, such as ap-northeast-1. Without it, that of the profile.
-	Region string `json:"region,omitempty"`
+	Region string `json:"region,omitempty" jsonschema_description:"Such as ap-northeast-1. By default that of the profile."`
 	// Profile of the shared configuration files.
-	Profile string `json:"profile,omitempty"`
+	Profile string `json:"profile,omitempty" jsonschema_description:"A profile of the shared configuration files. By default what the AWS CLI would take."`
 	// Role is the ARN of a role to assume, for another account.
-	Role string `json:"role,omitempty"`
+	Role string `json:"role,omitempty" jsonschema_description:"The ARN of a role to assume, for another account."`
 	// ExternalID goes with Role where its trust policy asks for one.
-	ExternalID string `json:"external_id,omitempty"`
+	ExternalID string `json:"external_id,omitempty" jsonschema_description:"Goes with role where its trust policy asks for one."`
 	// Account is the account's number. With it, noren refuses to work in any other.
-	Account string `json:"account,omitempty"`
+	Account string `json:"account,omitempty" jsonschema_description:"The account's number, in quotes. In any other, nothing is touched."`
 	// Endpoint replaces the address of every service, for emulators.
-	Endpoint string `json:"endpoint,omitempty"`
+	Endpoint string `json:"endpoint,omitempty" jsonschema_description:"Replaces the address of every service, for emulators."`
 }
 
 // A Conn is a connection to one account and region. It is safe for concurrent
@@ -71,6 +72,8 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 			t.MaxIdleConnsPerHost = 32
 		})),
 		config.WithAPIOptions(paced()),
+		// Its warnings would stand between noren's lines; errors say what they say.
+		config.WithLogger(logging.Nop{}),
 	}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))

@@ -188,16 +188,7 @@ func (a *app) catalog() (*catalog.Catalog, error) {
 			return nil, err
 		}
 	}
-	return catalog.Load(path, a.known())
-}
-
-func (a *app) known() catalog.Known {
-	k := catalog.Known{EntranceKinds: a.Registry.EntranceKinds(), SharedKinds: a.Registry.SharedEntranceKinds(), WorkloadKinds: a.Registry.WorkloadKinds(),
-		MonitorKinds: a.Registry.MonitorKinds()}
-	for _, d := range a.Registry.Drivers() {
-		k.Drivers = append(k.Drivers, d.Name)
-	}
-	return k
+	return catalog.Load(path, control.Known(a.Registry))
 }
 
 // control opens the state directory; cat is nil for requests that need none.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/noren-dev/noren/internal/catalog"
+	"github.com/noren-dev/noren/internal/cli/view"
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
@@ -197,7 +198,7 @@ func (a *app) planCommand() *cobra.Command {
 
 func (a *app) planCloseCommand() *cobra.Command {
 	var flags closeFlags
-	var detailed bool
+	var looking planFlags
 	c := &cobra.Command{
 		Use:               "close [SERVICE…] --env ENVIRONMENT",
 		Short:             "Show what closing would change",
@@ -208,20 +209,35 @@ func (a *app) planCloseCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.view.Closing(closing, a.Now())
-				return detailedExit(detailed, closing.Plan)
+				looking.view(a).Closing(closing, a.Now())
+				return looking.exit(closing.Plan)
 			})
 		},
 	}
 	flags.add(c)
 	flags.addAutoOpen(c)
-	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
+	looking.add(c)
 	a.completeEnvironments(c)
 	return c
 }
 
-func detailedExit(wanted bool, p *plan.Plan) error {
-	if changes, effects := p.Count(); wanted && changes+effects > 0 {
+// planFlags say how a plan is looked at.
+type planFlags struct{ diffs, detailed bool }
+
+func (f *planFlags) add(c *cobra.Command) {
+	c.Flags().BoolVar(&f.diffs, "diffs", false, "show the diff of every change, however many there are")
+	c.Flags().BoolVar(&f.detailed, "detailed-exit-code", false, "exit 3 if anything would change")
+}
+
+func (f *planFlags) view(a *app) view.View {
+	if f.diffs {
+		return a.view.Full()
+	}
+	return a.view
+}
+
+func (f *planFlags) exit(p *plan.Plan) error {
+	if changes, effects := p.Count(); f.detailed && changes+effects > 0 {
 		return exitCode(fault.ExitHasChanges)
 	}
 	return nil

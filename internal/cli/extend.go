@@ -84,7 +84,7 @@ func (a *app) extendCommand() *cobra.Command {
 
 func (a *app) planExtendCommand() *cobra.Command {
 	var flags extendFlags
-	var detailed bool
+	var looking planFlags
 	c := &cobra.Command{
 		Use:               "extend [SERVICE…] --env ENVIRONMENT",
 		Short:             "Show what moving the end would change",
@@ -99,8 +99,8 @@ func (a *app) planExtendCommand() *cobra.Command {
 					a.endsThen(req)
 				}
 				for _, p := range plans {
-					a.view.Extension(p, a.Now())
-					if err := detailedExit(detailed, p.Plan); err != nil {
+					looking.view(a).Extension(p, a.Now())
+					if err := looking.exit(p.Plan); err != nil {
 						return err
 					}
 				}
@@ -109,7 +109,7 @@ func (a *app) planExtendCommand() *cobra.Command {
 		},
 	}
 	flags.add(c)
-	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
+	looking.add(c)
 	a.completeEnvironments(c)
 	return c
 }

@@ -245,8 +245,8 @@ func untold(r *run.Run) error {
 			Left:   "what others read says what was true before this run", Try: []string{"noren leftovers --env " + env + "     # says where to put it right by hand"}}
 	}
 	return &fault.Fault{Code: fault.Stranded, Summary: "apps were not told", Err: errUntold,
-		Detail: fmt.Sprintf("Run %s has done what it was for, but what apps read in %s does not say so.\n%s", r.ID, env, strings.Join(lines, "\n")),
-		Left:   "what apps read says what was true before this run", Try: []string{"noren appstatus publish --env " + env + "     # once the reason is gone"}}
+		Detail: fmt.Sprintf("Run %s has done what it was for, but apps were not seen to hear of it in %s.\n%s", r.ID, env, strings.Join(lines, "\n")),
+		Left:   "what apps read says what was true before this run, or may do so", Try: []string{"noren appstatus publish --env " + env + "     # once the reason is gone"}}
 }
 
 // unquiet is which monitors a run that is done could not let ring again, or could

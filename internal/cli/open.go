@@ -66,7 +66,7 @@ func (a *app) openCommand() *cobra.Command {
 
 func (a *app) planOpenCommand() *cobra.Command {
 	var flags openFlags
-	var detailed bool
+	var looking planFlags
 	c := &cobra.Command{
 		Use:               "open [SERVICE…]",
 		Short:             "Show what opening would change",
@@ -86,8 +86,8 @@ func (a *app) planOpenCommand() *cobra.Command {
 					return a.nothingHeld(cmd.Context(), c, req, nil)
 				}
 				for _, p := range plans {
-					a.view.Opening(p, a.Now())
-					if err := detailedExit(detailed, p); err != nil {
+					looking.view(a).Opening(p, a.Now())
+					if err := looking.exit(p); err != nil {
 						return err
 					}
 				}
@@ -96,7 +96,7 @@ func (a *app) planOpenCommand() *cobra.Command {
 		},
 	}
 	flags.add(c)
-	c.Flags().BoolVar(&detailed, "detailed-exit-code", false, "exit 3 if anything would change")
+	looking.add(c)
 	a.completeEnvironments(c)
 	return c
 }

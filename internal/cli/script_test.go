@@ -19,6 +19,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/cli"
 	"github.com/noren-dev/noren/internal/driver/all"
+	"github.com/noren-dev/noren/internal/testaws/cdn"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
@@ -132,6 +133,7 @@ func TestScript(t *testing.T) {
 			"forget":       cmdForget,
 			"heardall":     cmdHeardAll,
 			"asked":        cmdAsked,
+			"cdn":          cmdCDN,
 		},
 	})
 }
@@ -144,7 +146,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
 	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{},
-		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, standers: map[string]stander{}}
+		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, standers: map[string]stander{}, cdns: map[string]*cdn.Server{}}
 	return os.Mkdir(home, 0o700)
 }
 

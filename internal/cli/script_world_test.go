@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/noren-dev/noren/internal/edge"
+	"github.com/noren-dev/noren/internal/testaws/cdn"
 	"github.com/noren-dev/noren/internal/testchannels"
 	"github.com/noren-dev/noren/internal/testmonitors"
 )
@@ -35,6 +36,7 @@ type scriptWorld struct {
 	ledgers   map[string]*testchannels.Ledger // of what channels told
 	blade     testmonitors.Blade              // over all that write to standers
 	standers  map[string]stander
+	cdns      map[string]*cdn.Server
 }
 
 // An app is a small web application.

@@ -46,7 +46,7 @@ func (b *builder) place(ctx context.Context, p *place) error {
 		b.plan.AddNote(n, target)
 	}
 	if p.service.Kind == catalog.API && p.limit > 0 && !p.survey.Headers {
-		b.plan.AddNote(driver.Note{Text: "The page of " + p.service.Name + " has no headers: a script of another origin sees a network error, and not the page. A page server sends them: strategy: backend."}, target)
+		b.plan.AddNote(driver.Note{Text: "The page has no headers: a script of another origin sees a network error, and not the page. A page server sends them: strategy: backend."}, target)
 	}
 	for _, budget := range p.proposal.Budgets {
 		if budget.Of != "" && at.Cluster() != "" { // clusters may use the same names

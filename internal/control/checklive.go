@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/catalog"
@@ -73,6 +74,7 @@ type liveCheck struct {
 	session *driver.Session
 	needs   [][]action.Permission // by service
 	denied  []error               // by service: why its entrances could not be read
+	asking  sync.Map              // checks of what is told of many services, of which one asks
 }
 
 // service plans the service's closing, which reads all that a closing would
@@ -112,6 +114,7 @@ func (l *liveCheck) service(ctx context.Context, i int, s catalog.Service, out *
 			}
 		}
 		l.reachable(ctx, closing.Plan, s, out)
+		l.told(ctx, i, x.told, s, out)
 	}
 	l.needs[i] = l.required(ctx, x)
 	l.health(ctx, s, out)
@@ -226,6 +229,27 @@ func (l *liveCheck) reachable(ctx context.Context, p *plan.Plan, s catalog.Servi
 			out.Problems = append(out.Problems, &fault.Fault{Code: fault.CheckFailed, Summary: "front door cannot be asked from here",
 				Detail: fmt.Sprintf("%s in %s: a closing asks it from outside, as customers do, and would refuse to begin.\n%s", s.Name, l.env.Name, strings.Join(v.Findings, "\n")),
 				Try:    v.Try})
+		}
+	}
+}
+
+// told asks whether others could be told, as a closing asks before anything else:
+// once of what several services are told in.
+func (l *liveCheck) told(ctx context.Context, i int, calls []driver.Call, s catalog.Service, out *ServiceCheck) {
+	for _, call := range calls {
+		in, _, err := openCall(ctx, l.session, call)
+		if err != nil || in.Check == nil {
+			continue // it is said by the plan
+		}
+		if _, asked := l.asking.LoadOrStore(in.Action+" "+in.Target, true); asked {
+			continue
+		}
+		switch v, err := in.Check.Check(ctx); {
+		case err != nil:
+			l.problem(i, out, err)
+		case !v.OK:
+			out.Problems = append(out.Problems, &fault.Fault{Code: fault.CheckFailed, Summary: "others could not be told",
+				Detail: fmt.Sprintf("%s in %s: %s.\n%s", s.Name, l.env.Name, v.Summary, strings.Join(v.Findings, "\n")), Try: v.Try})
 		}
 	}
 }

@@ -58,7 +58,11 @@ func Policies(ctx context.Context, o Options, environment, cluster string) ([]Po
 			need = append(need, more...)
 			p.Silent = append(p.Silent, silent...)
 		}
-		if len(need) == 0 && len(p.Silent) == 0 {
+		more, err := needsToTell(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if need = append(need, more...); len(need) == 0 && len(p.Silent) == 0 {
 			continue
 		}
 		var ok bool
@@ -75,7 +79,7 @@ func Policies(ctx context.Context, o Options, environment, cluster string) ([]Po
 
 func nothingOfAWS(env catalog.Environment, cluster string) error {
 	f := &fault.Fault{Code: fault.Invalid, Summary: "nothing of AWS",
-		Detail: fmt.Sprintf("No service of %s has an entrance or workload of AWS in the catalog, so that noren needs no right there.", env.Name)}
+		Detail: fmt.Sprintf("No service of %s has an entrance or workload of AWS in the catalog, nor has it a status document there, so that noren needs no right there.", env.Name)}
 	if cluster != "" {
 		f.Detail = fmt.Sprintf("No service has an entrance or workload of AWS in the cluster %s of %s.", cluster, env.Name)
 	}
@@ -113,6 +117,30 @@ func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (n
 		ask(w.Kind+" "+w.Name, opened)
 	}
 	return need, silent, nil
+}
+
+// needsToTell lists what documents that others read need of AWS: an environment
+// has them once, whatever its clusters are.
+func needsToTell(ctx context.Context, session *driver.Session) ([]action.Permission, error) {
+	if session.Cluster() != "" {
+		return nil, nil
+	}
+	var need []action.Permission
+	for _, call := range session.PublishingIn(iamSystem) {
+		in, _, err := openCall(ctx, session, call)
+		if err != nil {
+			return nil, err
+		}
+		if in.Requirer == nil {
+			continue
+		}
+		for _, p := range in.Requirer.Requires() {
+			if p.System == iamSystem {
+				need = append(need, p)
+			}
+		}
+	}
+	return need, nil
 }
 
 // systemOf is the driver of a kind: "aws" of "aws/ecs".

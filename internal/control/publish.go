@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -150,7 +151,49 @@ func (p *publisher) bring(ctx context.Context, in *driver.Instance, of plan.Step
 		p.steps = append(p.steps, step)
 		p.changed = append(p.changed, ToldChange{in.Target, step.Description})
 	}
-	return nil
+	return p.await(ctx, in, to)
+}
+
+// How long publishing waits until others are seen to hear, and between two looks.
+const (
+	publishPatience = 2 * time.Minute
+	firstPublished  = 200 * time.Millisecond
+	lastPublished   = 5 * time.Second
+)
+
+// await waits until others are seen to hear of what was written, and says what is
+// left where they are not: it is written all the same.
+func (p *publisher) await(ctx context.Context, in *driver.Instance, to action.State) error {
+	if in.Waiter == nil {
+		return nil
+	}
+	patience := publishPatience
+	if p.Patience > 0 {
+		patience = min(patience, p.Patience)
+	}
+	began := time.Now()
+	for pause := firstPublished; ; pause = min(pause*3/2, lastPublished) {
+		v, err := in.Waiter.Settled(ctx, to)
+		switch {
+		case err == nil && v.OK:
+			return nil
+		case err != nil && !errors.Is(err, action.ErrUnavailable):
+			return err
+		case err != nil:
+			v = action.Verdict{Summary: err.Error()}
+		}
+		if time.Since(began)+pause > patience {
+			p.left = append(p.left, in.Target+"  "+strings.Join(slices.Concat([]string{v.Summary}, v.Findings), "; "))
+			return nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
 }
 
 // record records who published what, if anything was written or could not be.

@@ -22,3 +22,12 @@ func Schema(reg *driver.Registry) ([]byte, error) {
 	}
 	return catalog.Schema(sections, entrances, workloads, monitors)
 }
+
+// Known is what a catalog may name: what the drivers of a registry bring.
+func Known(r *driver.Registry) catalog.Known {
+	k := catalog.Known{EntranceKinds: r.EntranceKinds(), SharedKinds: r.SharedEntranceKinds(), WorkloadKinds: r.WorkloadKinds(), MonitorKinds: r.MonitorKinds()}
+	for _, d := range r.Drivers() {
+		k.Drivers = append(k.Drivers, d.Name)
+	}
+	return k
+}

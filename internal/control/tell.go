@@ -19,6 +19,15 @@ import (
 // full; one that another noren holds is free in a moment.
 const tellPatience = 20 * time.Second
 
+// patienceToTell is how long to tell again: as long as others took to hear, if
+// that is long, and else no longer than it takes to write.
+func patienceToTell(s plan.Step) time.Duration {
+	if s.Patience > time.Minute { // that of any step that is taken back or renewed
+		return s.Patience
+	}
+	return tellPatience
+}
+
 // announcement is what there is to tell of a service that is closed.
 func (c *Control) announcement(s catalog.Service, since, until time.Time, mode edge.Mode) (driver.Announcement, error) {
 	p := s.Page
@@ -73,7 +82,7 @@ func (b *builder) tell(ctx context.Context) error {
 				}
 			}
 			for _, call := range t.Calls {
-				if err := b.add(ctx, b.session, request{plan.StageTell, call, p.service.Name, "", "", tellPatience}); err != nil {
+				if err := b.add(ctx, b.session, request{plan.StageTell, call, p.service.Name, "", "", tellPatience + t.Patience}); err != nil {
 					return err
 				}
 			}
@@ -145,7 +154,7 @@ func (b *builder) published(ctx context.Context) error {
 func settleTold(ctx context.Context, o *opener, steps []plan.Step) []plan.Step {
 	for i := range steps {
 		s := &steps[i]
-		s.Optional, s.Patience = true, tellPatience
+		s.Optional, s.Patience = true, patienceToTell(*s)
 		in, now, err := observed(ctx, o.session, *s)
 		switch {
 		case err != nil:
@@ -229,7 +238,7 @@ func (x *extender) retold(ctx context.Context, in *driver.Instance, s plan.Step)
 		return s, err
 	}
 	step := plan.Renewing(s, now, to)
-	step.Optional, step.Patience, step.Title = true, tellPatience, "Tell the new end: "+s.Target
+	step.Optional, step.Patience, step.Title = true, patienceToTell(step), "Tell the new end: "+s.Target
 	if in.Describer != nil {
 		step.Description = in.Describer.Describe(now, to)
 	}

@@ -131,18 +131,6 @@ func decodeStrict(raw json.RawMessage, into any) error {
 	return nil
 }
 
-type inheritance struct {
-	from string
-	keys []string
-}
-
-// Inherits lets a driver take the keys that its configuration leaves out from
-// the configuration of another driver in the same environment: Argo CD is
-// usually reached through the same kubeconfig context as the cluster.
-func Inherits[K any](from string, keys ...string) Part[K] {
-	return func(d *Driver) { d.inherit = inheritance{from, keys} }
-}
-
 // Discovers adds the ability to find entrances for init.
 func Discovers[K any](find func(ctx context.Context, conn K) (*Discovery, error)) Part[K] {
 	return func(d *Driver) {

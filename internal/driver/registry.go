@@ -290,31 +290,6 @@ func (s *Session) connect(ctx context.Context, d *Driver) (any, error) {
 	return c.conn, c.err
 }
 
-// fill returns raw with the inherited keys that it lacks.
-func (i inheritance) fill(raw json.RawMessage, configs map[string]json.RawMessage) (json.RawMessage, error) {
-	parent, ok := configs[i.from]
-	if !ok {
-		return raw, nil
-	}
-	own, theirs := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &own); err != nil {
-			return nil, err
-		}
-	}
-	if len(parent) > 0 {
-		if err := json.Unmarshal(parent, &theirs); err != nil {
-			return nil, err
-		}
-	}
-	for _, k := range i.keys {
-		if v, ok := theirs[k]; ok && own[k] == nil {
-			own[k] = v
-		}
-	}
-	return json.Marshal(own)
-}
-
 // Action opens an action of that name with its parameters, wrapped so that
 // calls have a deadline and are retried when the outside is unavailable.
 func (s *Session) Action(ctx context.Context, name string, params json.RawMessage) (*Instance, error) {

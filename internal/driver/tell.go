@@ -37,6 +37,9 @@ type Telling struct {
 	// Announced is set where the telling is an announcement to people, which a
 	// rehearsal leaves out.
 	Announced bool
+	// Patience is how long it may take until others hear of it, beyond what it
+	// takes to write it. Zero: no longer.
+	Patience time.Duration
 	// Checks are made before anything is changed.
 	Checks []Call
 	// Calls are changes, made just before customers are shut out. They are taken
@@ -216,6 +219,28 @@ func (s *Session) Shown(ctx context.Context, as ...Announcement) ([]Publication,
 func (s *Session) Publishing() []Call {
 	var all []Call
 	for _, d := range s.publishers() {
+		all = append(all, Call{Action: d.tells.publish, Params: struct{}{}})
+	}
+	return all
+}
+
+// A Resident configuration may put what is told into a system that is another
+// driver's: a document in a bucket is in AWS.
+type Resident interface {
+	// ResidesIn names that driver, "" for none.
+	ResidesIn() string
+}
+
+// PublishingIn is [Session.Publishing] of what resides in the system of a driver.
+// It connects to nothing.
+func (s *Session) PublishingIn(system string) []Call {
+	var all []Call
+	for _, d := range s.publishers() {
+		cfg := d.NewConfig()
+		r, ok := cfg.(Resident)
+		if !ok || decodeStrict(s.configs[d.Name], cfg) != nil || r.ResidesIn() != system {
+			continue
+		}
 		all = append(all, Call{Action: d.tells.publish, Params: struct{}{}})
 	}
 	return all

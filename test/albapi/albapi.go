@@ -13,6 +13,7 @@ package albapi
 import (
 	"encoding/json"
 	"fmt"
+
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -48,6 +49,7 @@ type Server struct {
 	groups    []*group
 	tags      map[string]map[string]string // by ARN
 	quota     int
+	page      int
 	made      int
 	delay     time.Duration
 
@@ -81,14 +83,14 @@ type moment struct {
 
 type group struct {
 	arn, name, health, address string
-	healthy                    bool
+	healthy                    func() bool
 }
 
 // Start runs a server until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{t: t, tags: map[string]map[string]string{}, quota: albrules.MaxRules, calls: map[string]int{}, denied: map[string]bool{}}
-	api := httptest.NewUnstartedServer(http.HandlerFunc(s.serveAPI))
+	s := &Server{t: t, tags: map[string]map[string]string{}, quota: albrules.MaxRules, page: smallPage, calls: map[string]int{}, denied: map[string]bool{}}
+	api := httptest.NewUnstartedServer(s)
 	api.Config.SetKeepAlivesEnabled(false) // a lost answer takes no other call with it
 	api.Start()
 	t.Cleanup(api.Close)
@@ -198,13 +200,18 @@ func (s *Server) Remove(arn string) {
 func (s *Server) AddTargetGroup(name, health, address string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &group{arn: fmt.Sprintf("%stargetgroup/%s/%s", Prefix, name, s.id()), name: name, health: health, address: address, healthy: true}
+	g := &group{arn: fmt.Sprintf("%stargetgroup/%s/%s", Prefix, name, s.id()), name: name, health: health, address: address, healthy: func() bool { return true }}
 	s.groups = append(s.groups, g)
 	return g.arn
 }
 
 // SetHealthy says whether the target of a group is.
 func (s *Server) SetHealthy(arn string, healthy bool) {
+	s.SetHealth(arn, func() bool { return healthy })
+}
+
+// SetHealth asks whether the target of a group is healthy, each time.
+func (s *Server) SetHealth(arn string, healthy func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, g := range s.groups {
@@ -271,6 +278,13 @@ func (s *Server) SetQuota(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.quota = n
+}
+
+// SetPage sets how much a page has at most. AWS's have 400.
+func (s *Server) SetPage(most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.page = most
 }
 
 // SetDelay lets rules take effect a while after their call.

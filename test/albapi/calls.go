@@ -12,8 +12,8 @@ import (
 	"github.com/noren-dev/noren/internal/driver/aws/alb/albrules"
 )
 
-// smallPage is how much a page has at most, so that a client that does not page
-// is found out. AWS's is larger.
+// smallPage is how much a page has at most unless a test says otherwise, so that a
+// client that does not page is found out.
 const smallPage = 7
 
 var handlers = map[string]func(*Server, *node) ([]element, *refusal){
@@ -47,7 +47,7 @@ func (s *Server) describeLoadBalancers(n *node) ([]element, *refusal) {
 	if len(all) < len(names)+len(arns) {
 		return nil, refuse("LoadBalancerNotFound", "One or more load balancers not found")
 	}
-	some, next, refused := page(n, all, smallPage)
+	some, next, refused := page(n, all, s.page)
 	return append([]element{many("LoadBalancers", some)}, next...), refused
 }
 
@@ -66,7 +66,7 @@ func (s *Server) describeListeners(n *node) ([]element, *refusal) {
 	if !found {
 		return nil, refuse("LoadBalancerNotFound", "Load balancer not found")
 	}
-	some, next, refused := page(n, all, smallPage)
+	some, next, refused := page(n, all, s.page)
 	return append([]element{many("Listeners", some)}, next...), refused
 }
 
@@ -80,7 +80,7 @@ func (s *Server) describeRules(n *node) ([]element, *refusal) {
 		all = append(all, ruleElement(p))
 	}
 	all = append(all, of("", text("RuleArn", strings.Replace(l.arn, ":listener/", ":listener-rule/", 1)+"/default"), text("Priority", "default"), text("IsDefault", "true"), many("Actions", actionElements(l.fallback))))
-	some, next, refused := page(n, all, smallPage)
+	some, next, refused := page(n, all, s.page)
 	return append([]element{many("Rules", some)}, next...), refused
 }
 
@@ -124,7 +124,7 @@ func (s *Server) describeTargetGroups(n *node) ([]element, *refusal) {
 		}
 		all = append(all, of("", text("TargetGroupArn", g.arn), text("TargetGroupName", g.name), text("HealthCheckPath", g.health), text("HealthCheckEnabled", "true"), text("TargetType", "ip")))
 	}
-	some, next, refused := page(n, all, smallPage)
+	some, next, refused := page(n, all, s.page)
 	return append([]element{many("TargetGroups", some)}, next...), refused
 }
 
@@ -132,7 +132,7 @@ func (s *Server) describeTargetHealth(n *node) ([]element, *refusal) {
 	for _, g := range s.groups {
 		if g.arn == n.at("TargetGroupArn").text {
 			state := of("TargetHealth", text("State", "healthy"))
-			if !g.healthy {
+			if !g.healthy() {
 				state = of("TargetHealth", text("State", "unhealthy"), text("Reason", "Target.FailedHealthChecks"), text("Description", "Health checks failed"))
 			}
 			return []element{many("TargetHealthDescriptions", []element{of("", of("Target", text("Id", "10.0.0.7"), text("Port", "80")), state)})}, nil

@@ -73,7 +73,7 @@ func (s *Server) forward(f *albrules.Forward, w http.ResponseWriter, r *http.Req
 	address := ""
 	s.mu.Lock()
 	for _, g := range s.groups {
-		if g.arn == f.Groups[0].ARN && g.healthy {
+		if g.arn == f.Groups[0].ARN && g.healthy() {
 			address = g.address
 		}
 	}

@@ -147,8 +147,8 @@ func refuseOther(w http.ResponseWriter) {
 	_, _ = fmt.Fprintf(w, `{"__type": "AccessDeniedException", "message": "User: arn:aws:iam::%s:user/night is not authorized to perform this"}`, Account)
 }
 
-// serveAPI answers one call.
-func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP implements http.Handler: it answers one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		refuseOther(w)
 		return

@@ -161,7 +161,7 @@ func (s *shop) randomQuestion(r *rand.Rand) question {
 // whoSees asks package control, of which the command who-sees is a face.
 func (s *shop) whoSees(t testing.TB, state string, flags []string, q question) (now, then edge.Decision) {
 	t.Helper()
-	cat, err := catalog.Load(s.dir+"/noren.yaml", catalog.Known{EntranceKinds: all.Registry().EntranceKinds(), WorkloadKinds: all.Registry().WorkloadKinds(), Drivers: []string{"kube", "argocd", "http", "gate"}})
+	cat, err := catalog.Load(s.dir+"/noren.yaml", control.Known(all.Registry()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package view
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/noren-dev/noren/internal/control"
@@ -25,6 +27,12 @@ func (h Human) Checked(r *control.CheckReport) {
 			h.print("  %s", red("✗ "+summaries(e.Problems)))
 		}
 		h.print("\n")
+		noted := map[string][]string{}
+		for _, s := range e.Services {
+			for _, n := range s.Notes {
+				noted[n] = append(noted[n], s.Name)
+			}
+		}
 		for _, s := range e.Services {
 			name := s.Name + strings.Repeat(" ", width-len(s.Name))
 			if len(s.Problems) > 0 {
@@ -33,7 +41,14 @@ func (h Human) Checked(r *control.CheckReport) {
 				h.print("  %s %s  %s\n", green("✓"), name, faint(strings.Join(s.Facts, ", ")))
 			}
 			for _, n := range s.Notes {
-				h.print("    %s%s\n", strings.Repeat(" ", width+2), faint(n))
+				if len(noted[n]) == 1 {
+					h.print("    %s%s\n", strings.Repeat(" ", width+2), faint(n))
+				}
+			}
+		}
+		for _, n := range slices.Sorted(maps.Keys(noted)) { // what holds for many is said once
+			if len(noted[n]) > 1 {
+				h.print("  %s %s: %s\n", faint("note:"), strings.Join(noted[n], ", "), n)
 			}
 		}
 		if len(e.Services) == 0 {

@@ -20,20 +20,6 @@ func (h Human) Extension(c *control.Closing, now time.Time) {
 	h.print("\n")
 }
 
-// pages says what the pages weigh.
-func (h Human) pages(pages []control.ServicePage) {
-	for _, page := range pages {
-		size := fmt.Sprintf("%d bytes", len(page.Page.Body))
-		if page.Limit > 0 {
-			size = fmt.Sprintf("%d of %d bytes", len(page.Page.Body), page.Limit)
-		}
-		h.print("  page of %s: %s, %s\n", page.Service, page.Page.ContentType, size)
-		for _, n := range page.Page.Notes {
-			h.print("    %s\n", faint(n))
-		}
-	}
-}
-
 // extended says who moved a service's end, if anybody did, and what became of
 // an attempt that did not end well.
 func (h Human) extended(c control.ClosedService) {

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/control"
-	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/fault"
 	"github.com/noren-dev/noren/internal/plan"
 	"github.com/noren-dev/noren/internal/report"
@@ -22,209 +20,34 @@ import (
 // and faults; both strip colour where there is no terminal.
 type Human struct {
 	Out, Err io.Writer
-	// brief leaves out the diffs of plans with more than mostDiffs changes.
-	brief bool
+	// detail says how much of plans with more than mostDiffs changes is shown.
+	detail detail
 	// Columns is the width of the terminal that Err is, 0 if it is none.
 	Columns int
 }
 
+// A detail is how much of a plan of many changes is shown.
+type detail int
+
 const (
-	mostDiffs   = 8 // a screen or two: beyond, the question would be out of sight
-	mostTargets = 4
+	lines detail = iota // a line for each change, a diff of the first of a kind
+	brief               // the first of a kind
+	full                // everything
 )
 
 // Brief implements [View].
 func (h Human) Brief() View {
-	h.brief = true
+	h.detail = brief
+	return h
+}
+
+// Full implements [View].
+func (h Human) Full() View {
+	h.detail = full
 	return h
 }
 
 func (h Human) print(format string, args ...any) { fmt.Fprintf(h.Out, format, args...) }
-
-// Closing shows a plan to close.
-func (h Human) Closing(c *control.Closing, now time.Time) {
-	p := c.Plan
-	h.heading("Close", p, now)
-	for _, s := range p.Services {
-		h.print("  %s%s\n", bold(s.Name), faint(owner(s.Team)))
-		for _, e := range s.Entrances {
-			h.print("    %s  %s\n", e.Target, cyan(e.Strategy))
-			if e.Why != "" {
-				h.print("      %s\n", faint(e.Why))
-			}
-		}
-		for _, w := range s.Workloads {
-			h.print("    %s  %s\n", w.Target, cyan("rests"))
-		}
-		for _, m := range s.Monitors {
-			h.print("    %s %s  %s\n", m.Kind, m.Name, cyan("muted"))
-		}
-	}
-	h.print("\n")
-	h.stages(p)
-	h.foot(p)
-	h.pages(c.Pages)
-	h.print("\n")
-}
-
-// Opening shows a plan to open.
-func (h Human) Opening(p *plan.Plan, now time.Time) {
-	h.heading("Open", p, now)
-	for _, s := range p.Services {
-		h.print("  %s%s\n", bold(s.Name), faint(owner(s.Team)))
-	}
-	h.print("\n")
-	h.stages(p)
-	h.foot(p)
-	h.print("\n")
-}
-
-func owner(team string) string {
-	if team == "" {
-		return ""
-	}
-	return "  (" + team + ")"
-}
-
-func (h Human) heading(verb string, p *plan.Plan, now time.Time) {
-	h.print("%s in %s", bold(verb), bold(p.Environment.Name))
-	if p.Environment.Protected {
-		h.print("  %s", loud("PROTECTED"))
-	}
-	h.print("\n")
-	if !p.Until.IsZero() {
-		h.print("  until %s (in %s)\n", h.clock(p.Until, p.Zone), report.Roughly(p.Until.Sub(now)))
-	}
-	if !p.MutedUntil.IsZero() && p.Kind != plan.Open {
-		h.print("  monitors are quiet until %s at the latest\n", h.clock(p.MutedUntil, p.Zone))
-	}
-	switch p.Kind {
-	case plan.Open:
-		h.print("  takes back run %s\n", p.Closing)
-	case plan.Extend:
-		h.print("  moves the end of run %s\n", p.Closing)
-	}
-	h.print("\n")
-}
-
-// clock tells a time in the zone of the plan, with the date.
-func (h Human) clock(t time.Time, zone string) string {
-	if loc, err := time.LoadLocation(zone); err == nil {
-		t = t.In(loc)
-	}
-	return t.Format("2006-01-02 15:04 MST")
-}
-
-// stages prints every step; those that change something with their diff.
-func (h Human) stages(p *plan.Plan) {
-	changes, _ := p.Count()
-	without := h.brief && changes > mostDiffs
-	for _, stage := range p.Stages {
-		h.print("%s\n", bold(string(stage.Name)))
-		for _, s := range stage.Steps {
-			h.print("  %s %s\n", symbol(s), s.Title)
-			switch {
-			case s.Kind == action.KindEffect:
-				h.print("      %s\n", yellow("cannot be undone"))
-			case s.Kind == action.KindChange && s.From.Equal(s.To):
-				h.print("      %s\n", faint("already so; nothing to change"))
-			case s.Kind == action.KindChange:
-				if s.Description.Line != "" {
-					h.print("      %s\n", s.Description.Line)
-				}
-				if without {
-					continue
-				}
-				before, after := s.Description.Before, s.Description.After
-				if before == "" && after == "" {
-					before, after = string(s.From.Fields), string(s.To.Fields)
-				}
-				h.print("%s", diff(before, after, "      "))
-			}
-		}
-	}
-	if len(p.Return) > 0 {
-		h.print("%s %s\n", bold(string(plan.StageReturn)), faint("if it has to go back"))
-	}
-	for _, s := range p.Return {
-		h.print("  %s %s\n", symbol(s), s.Title)
-	}
-	h.print("\n")
-}
-
-func symbol(s plan.Step) string {
-	switch s.Kind {
-	case action.KindChange:
-		return yellow("~")
-	case action.KindEffect:
-		return yellow("!")
-	default:
-		return cyan("?")
-	}
-}
-
-func (h Human) foot(p *plan.Plan) {
-	changes, effects := p.Count()
-	h.print("%s to change", count(changes, "target"))
-	if effects > 0 {
-		h.print(", %s that cannot be undone", count(effects, "effect"))
-	} else {
-		h.print(", everything can be undone")
-	}
-	h.print(".\n")
-	if h.brief && changes > mostDiffs {
-		h.print("  %s\n", faint(fmt.Sprintf("The diffs of these %d changes: noren plan, with the same arguments.", changes)))
-	}
-	if len(p.Ears) > 0 {
-		var who []string
-		for _, e := range p.Ears {
-			who = append(who, e.Who)
-		}
-		h.print("  told of it: %s\n", strings.Join(who, ", "))
-	}
-	h.budgets(p.Budgets)
-	h.notes(p.Notes)
-}
-
-// budgets prints how much of each limit is used: of limits of one kind, that
-// which is nearest to its end.
-func (h Human) budgets(all []driver.Budget) {
-	said := map[string]bool{}
-	for _, b := range all {
-		if said[b.What] {
-			continue
-		}
-		said[b.What] = true
-		alike := slices.DeleteFunc(slices.Clone(all), func(o driver.Budget) bool { return o.What != b.What })
-		fullest := slices.MaxFunc(alike, func(x, y driver.Budget) int { return cmp.Compare(x.Used*y.Limit, y.Used*x.Limit) })
-		line := fmt.Sprintf("%s: at most %d of %d", fullest.What, fullest.Used, fullest.Limit)
-		if fullest.Of != "" {
-			line += fmt.Sprintf(" on %s, which has %d now", fullest.Of, fullest.Before)
-		}
-		h.print("  %s\n", line)
-	}
-}
-
-func (h Human) notes(notes []plan.Note) {
-	for _, n := range notes {
-		label := faint("note:")
-		if n.Warn {
-			label = yellow("warning:")
-		}
-		h.print("  %s %s\n", label, n.Text)
-		if len(n.Targets) > 0 {
-			h.print("    %s\n", faint(h.targets(n.Targets)))
-		}
-	}
-}
-
-// targets names the targets of a note.
-func (h Human) targets(all []string) string {
-	if more := len(all) - mostTargets; h.brief && more > 1 {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:mostTargets], ", "), more)
-	}
-	return strings.Join(all, ", ")
-}
 
 func count(n int, noun string) string {
 	if n == 1 {

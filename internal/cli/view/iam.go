@@ -3,6 +3,7 @@ package view
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/noren-dev/noren/internal/control"
@@ -21,7 +22,7 @@ func (h Human) Policies(policies []control.Policy) {
 			if i > 0 {
 				h.print("\n")
 			}
-			h.print("# %s/%s\n", p.Environment, p.Cluster)
+			h.print("# %s\n", path.Join(p.Environment, p.Cluster))
 		}
 		h.print("%s\n", p.Text)
 		for _, text := range remarks(p) {

@@ -42,6 +42,9 @@ func (j JSON) Opening(p *plan.Plan, _ time.Time) {
 // Brief implements [View]: programs get all.
 func (j JSON) Brief() View { return j }
 
+// Full implements [View].
+func (j JSON) Full() View { return j }
+
 func withoutPass(p *plan.Plan) any {
 	shown := *p
 	shown.Pass = ""

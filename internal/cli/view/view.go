@@ -18,15 +18,18 @@ import (
 // A View shows what commands have to say. Its methods do not fail: where
 // standard output is gone there is nobody to tell.
 type View interface {
-	// Closing shows a plan to close, in full.
+	// Closing shows a plan to close. One of many changes shows the diff of the
+	// first of each kind, and a line for each of the others.
 	Closing(c *control.Closing, now time.Time)
-	// Extension shows a plan to extend, in full.
+	// Extension shows a plan to extend.
 	Extension(c *control.Closing, now time.Time)
-	// Opening shows a plan to open, in full.
+	// Opening shows a plan to open.
 	Opening(p *plan.Plan, now time.Time)
-	// Brief is the view for a question: of a large plan it shows each step and
-	// no diffs, which plan shows.
+	// Brief is the view for a question: of many changes of one kind it shows the
+	// first, without its diff.
 	Brief() View
+	// Full is the view that shows the diff of every change, however many.
+	Full() View
 	// Event reports one thing that happened in a run, with the run after it.
 	Event(e run.Event, r *run.Run)
 	// Ended says how a run ended and what comes next.

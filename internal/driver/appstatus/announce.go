@@ -16,8 +16,9 @@ func tell(c *conn, a driver.Announcement) (driver.Telling, error) {
 		return driver.Telling{}, nil
 	}
 	return driver.Telling{
-		Checks: []driver.Call{{Action: "appstatus/document.writable", Params: WritableParams{}}},
-		Calls:  []driver.Call{{Action: "appstatus/service.tell", Params: TellParams{Service: a.Service, Closing: closing(a)}}},
+		Patience: patienceOf(c.place),
+		Checks:   []driver.Call{{Action: "appstatus/document.writable", Params: WritableParams{}}},
+		Calls:    []driver.Call{{Action: "appstatus/service.tell", Params: TellParams{Service: a.Service, Closing: closing(a)}}},
 	}, nil
 }
 

@@ -31,6 +31,10 @@ func TestOneDocumentForSeveralClusters(t *testing.T) {
 	if found, err := s.Traces(t.Context()); err != nil || len(found.Seen) != 1 {
 		t.Errorf("looked at %+v, %v; want one document", found, err)
 	}
+	tellings, err = open(`"s3":{"bucket":"example-status","key":"app-status.json","region":"us-east-1"}`).Tell(t.Context(), shop)
+	if err != nil || len(tellings) != 1 || len(tellings[0].Calls) != 1 {
+		t.Errorf("an object of S3: %+v, %v; want one telling", tellings, err)
+	}
 	if _, err := open(`"configmap":"shop/noren-app-status"`).Tell(t.Context(), shop); !errors.Is(err, &fault.Fault{Code: fault.Invalid}) {
 		t.Errorf("a ConfigMap somewhere: %v, want that it is not said where", err)
 	}

@@ -24,6 +24,11 @@ type Config struct {
 	ConfigMap  string `json:"configmap,omitempty" jsonschema:"example=shop/noren-app-status" jsonschema_description:"The ConfigMap that holds the document instead, as namespace/name. The page server of that namespace serves it."`
 	Kubeconfig string `json:"kubeconfig,omitempty" jsonschema_description:"The kubeconfig for configmap. By default that of kube."`
 	Context    string `json:"context,omitempty" jsonschema_description:"A context in it. By default that of kube."`
+	// S3 is where the document is instead, CloudFront what serves it from there,
+	// and URL where apps read it.
+	S3         *S3         `json:"s3,omitempty" jsonschema_description:"The object of S3 that is the document instead. Region, account and credentials are by default those of aws."`
+	CloudFront *CloudFront `json:"cloudfront,omitempty" jsonschema_description:"The distribution that serves the object: it is told when the document changes. It needs url."`
+	URL        string      `json:"url,omitempty" jsonschema:"example=https://status.example.com/app-status.json" jsonschema_description:"Where apps read the document of s3. A closing waits until it is seen there."`
 
 	Services map[string]Service `json:"services" jsonschema:"required" jsonschema_description:"The services that apps may know of, by their names in this file, with what customers call them."`
 	Apps     map[string]App     `json:"apps,omitempty" jsonschema_description:"What is asked of apps, by platform, such as ios and android."`
@@ -60,8 +65,8 @@ func (c *Config) Pin(dir string) error {
 	return kubeclient.Pin(dir, &c.Kubeconfig, &c.Context)
 }
 
-// Located tells that a file is in no cluster.
-func (c Config) Located() bool { return c.File != "" }
+// Located tells that a file or an object of S3 is in no cluster.
+func (c Config) Located() bool { return c.File != "" || c.S3 != nil }
 
 // mapForm is what a ConfigMap and its namespace may be called.
 // Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -79,13 +84,17 @@ func (c Config) Validate() error {
 		errs = append(errs, keyed{key, fmt.Errorf(format, args...)})
 	}
 	switch {
+	case c.S3 != nil && (c.File != "" || c.ConfigMap != ""):
+		add("s3", "the document is in one place: s3, file or configmap")
+	case c.S3 != nil:
 	case c.ConfigMap != "" && c.File != "":
 		add("configmap", "the document is in a file or in a ConfigMap, not in both")
 	case c.ConfigMap != "" && !mapForm.MatchString(c.ConfigMap):
 		add("configmap", "%q is no namespace/name of a ConfigMap, such as shop/noren-app-status", c.ConfigMap)
 	case c.ConfigMap == "" && (c.File == "" || strings.HasSuffix(c.File, "/")):
-		add("file", "name the file of the document, such as /var/lib/noren/app-status.json, or a configmap")
+		add("file", "name the file of the document, such as /var/lib/noren/app-status.json, or a configmap, or s3")
 	}
+	c.online(add)
 	if len(c.Services) == 0 {
 		add("services", "name the services that apps may know of, such as services: {shop: {name: {en: Shop}}}")
 	}

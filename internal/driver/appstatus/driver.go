@@ -1,5 +1,5 @@
 // Package appstatus writes the status document that mobile apps read at launch
-// (package internal/appstatus), into a file or a ConfigMap: whole, in one step,
+// (package internal/appstatus), into a file, a ConfigMap or a bucket of S3: whole, in one step,
 // a closing says there that its services are closed before customers are shut
 // out, and that they are open once customers are let in again.
 //
@@ -16,6 +16,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/appstatus"
+	"github.com/noren-dev/noren/internal/awsclient/awsstatus"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/kubeclient"
 	"github.com/noren-dev/noren/internal/kubeclient/kubestatus"
@@ -30,6 +31,8 @@ func Driver() *driver.Driver {
 		driver.Tells("appstatus/document.publish", tell, shown),
 		driver.FindsTraces(findTraces),
 		driver.Inherits[*conn]("kube", "kubeconfig", "context"),
+		// Who noren is in AWS is taken as a whole, or not at all.
+		driver.Borrows[*conn]("aws", "s3", []string{"region"}, []string{"endpoint"}, []string{"profile", "role", "external_id", "account"}),
 		driver.AsksPermission(func(ctx context.Context, c *conn, need []action.Permission) ([]driver.Refusal, error) {
 			if m, ok := c.place.(*configMap); ok {
 				return m.client.Refusals(ctx, need)
@@ -47,12 +50,15 @@ type conn struct {
 	place place
 }
 
-func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
+func connect(ctx context.Context, cfg Config, env driver.Env) (*conn, error) {
 	now := env.Now
 	if now == nil {
 		now = time.Now
 	}
 	c := &conn{cfg: cfg, env: env.Name, now: now, place: &file{path: cfg.File, env: env.Name, replace: replace}}
+	if cfg.S3 != nil {
+		return c.inBucket(ctx, env)
+	}
 	if cfg.ConfigMap == "" {
 		return c, nil
 	}
@@ -62,6 +68,20 @@ func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
 	}
 	namespace, name, _ := strings.Cut(cfg.ConfigMap, "/")
 	c.place = &configMap{client: client, ref: kubestatus.Ref{Namespace: namespace, Name: name}, env: env.Name}
+	return c, nil
+}
+
+// inBucket makes an object of S3 the place of the document.
+func (c *conn) inBucket(ctx context.Context, env driver.Env) (*conn, error) {
+	at := awsstatus.Config{AWS: c.cfg.S3.Config, Bucket: c.cfg.S3.Bucket, Key: c.cfg.S3.Key}
+	if c.cfg.CloudFront != nil {
+		at.Distribution, at.Path = c.cfg.CloudFront.Distribution, c.cfg.path()
+	}
+	store, err := awsstatus.Open(ctx, at, env)
+	if err != nil {
+		return nil, err
+	}
+	c.place = &bucket{store: store, env: env.Name, url: c.cfg.URL, front: c.cfg.CloudFront != nil, http: visitor(), fresh: func() *appstatus.Document { return c.written(c.fresh()) }}
 	return c, nil
 }
 

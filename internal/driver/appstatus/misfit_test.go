@@ -21,7 +21,8 @@ func TestWhatDoesNotFitHasAPlace(t *testing.T) {
 		`{` + rest + `,"apps":{"ios":{"minimum":"1","Store":"https://a.example"},"tv":"2"}}`:            "apps tv",
 		`{"file":"s.json","services":{"api":{"name":{"en":"Orders"}},"shop":{"name":{"en":["Shop"]}}}}`: "services shop name en",
 		`{` + rest + `,"upcoming":[{"services":["shop"]},{"services":"shop"}]}`:                         "upcoming 1 services",
-		`{` + rest + `,"contxt":"x"}`: "contxt: file configmap kubeconfig context services apps upcoming",
+		`{` + rest + `,"contxt":"x"}`: "contxt: file configmap kubeconfig context s3 cloudfront url services apps upcoming",
+		`{"s3":{"bucket":"b","key":"k","acount":"1"},"services":{"shop":{"name":{"en":"Shop"}}}}`: "s3 acount: bucket key region profile role external_id account endpoint",
 	} {
 		err := driver.NewRegistry(appstatus.Driver()).CheckConfig("appstatus", driver.Configs{"appstatus": json.RawMessage(section)})
 		var at interface {

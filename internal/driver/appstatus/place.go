@@ -3,6 +3,7 @@ package appstatus
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/appstatus"
@@ -26,6 +27,30 @@ type place interface {
 	// seen without writing one.
 	writable(ctx context.Context) (action.Verdict, error)
 	requires() []action.Permission
+}
+
+// A slow place is one from which the document takes a while to reach apps.
+type slow interface {
+	// settled tells whether apps get a document of which does is true.
+	settled(ctx context.Context, does func(*appstatus.Document) bool) (action.Verdict, error)
+	// patience is how long that may take.
+	patience() time.Duration
+}
+
+func patienceOf(p place) time.Duration {
+	if s, ok := p.(slow); ok {
+		return s.patience()
+	}
+	return 0
+}
+
+// settled tells whether apps get a document of which does is true: at once, where
+// the place is not slow.
+func settled(ctx context.Context, p place, does func(*appstatus.Document) bool) (action.Verdict, error) {
+	if s, ok := p.(slow); ok {
+		return s.settled(ctx, does)
+	}
+	return action.Verdict{OK: true}, nil
 }
 
 // An edited document and its marks: nil where they stay as they are.

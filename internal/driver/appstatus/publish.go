@@ -99,6 +99,11 @@ func (p *publishChange) Apply(ctx context.Context, from, to *Static) error {
 	})
 }
 
+// Settled implements driver.TypedWaiter: apps get it.
+func (p *publishChange) Settled(ctx context.Context, want *Static) (action.Verdict, error) {
+	return settled(ctx, p.conn.place, func(d *appstatus.Document) bool { return same(staticOf(d), want) })
+}
+
 // Requires lists the permissions that the change needs.
 func (p *publishChange) Requires() []action.Permission { return p.conn.place.requires() }
 

@@ -106,6 +106,11 @@ func (t *tellChange) Apply(ctx context.Context, from, to *Told) error {
 	})
 }
 
+// Settled implements driver.TypedWaiter: apps hear of it.
+func (t *tellChange) Settled(ctx context.Context, want *Told) (action.Verdict, error) {
+	return settled(ctx, t.conn.place, func(d *appstatus.Document) bool { return equal(t.told(d), want) })
+}
+
 // remark puts the mark there, or takes it away where the service comes back to
 // what it was before the closing.
 func (t *tellChange) remark(marks map[string]string, to *Told) (edited, error) {

@@ -8,8 +8,6 @@ package aws
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
 
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
@@ -26,24 +24,6 @@ const Name = "aws"
 // Config is the section aws of an environment.
 type Config struct {
 	awsclient.Config
-}
-
-var (
-	account = regexp.MustCompile(`^\d{12}$`)
-	role    = regexp.MustCompile(`^arn:[\w-]+:iam::\d{12}:role/.+$`)
-)
-
-// Validate says what is wrong, without asking AWS.
-func (c Config) Validate() error {
-	switch {
-	case c.Account != "" && !account.MatchString(c.Account):
-		return fmt.Errorf("account %q is not the 12 digits of an AWS account; write it in quotes", c.Account)
-	case c.Role != "" && !role.MatchString(c.Role):
-		return fmt.Errorf("role %q is not the ARN of a role, such as arn:aws:iam::123456789012:role/noren", c.Role)
-	case c.ExternalID != "" && c.Role == "":
-		return errors.New("external_id goes with role, and there is none")
-	}
-	return nil
 }
 
 // Driver returns the driver "aws".

@@ -18,7 +18,7 @@ type Service struct {
 	// Strategy is how deployments are made; Deploying tells of one under way.
 	Strategy  string
 	Deploying bool
-	// Stuck services start and stop no task.
+	// Stuck services start and stop no task, and say why.
 	Stuck bool
 	Tags  map[string]string
 
@@ -65,7 +65,10 @@ func (svc *Service) step() {
 }
 
 func (svc *Service) shown(tags bool) map[string]any {
-	strategy, state := "REPLICA", "COMPLETED"
+	strategy, state, said := "REPLICA", "COMPLETED", "has reached a steady state"
+	if svc.Stuck {
+		said = "was unable to place a task because no container instance met all of its requirements"
+	}
 	if svc.Daemon {
 		strategy = "DAEMON"
 	}
@@ -76,7 +79,7 @@ func (svc *Service) shown(tags bool) map[string]any {
 		"serviceArn": svc.arn(), "serviceName": svc.Name, "status": "ACTIVE", "schedulingStrategy": strategy,
 		"desiredCount": svc.Desired, "runningCount": svc.running, "pendingCount": max(svc.Desired-svc.running, 0),
 		"deployments": []any{map[string]any{"status": "PRIMARY", "rolloutState": state}},
-		"events":      []any{map[string]any{"id": "1", "message": fmt.Sprintf("(service %s) has reached a steady state.", svc.Name)}},
+		"events":      []any{map[string]any{"id": "1", "message": fmt.Sprintf("(service %s) %s.", svc.Name, said)}},
 	}
 	if svc.Strategy != "" {
 		out["deploymentConfiguration"] = map[string]any{"strategy": svc.Strategy}

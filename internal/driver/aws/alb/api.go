@@ -33,6 +33,10 @@ const (
 // Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTags.html
 const tagsAtOnce = 20
 
+// namesAtOnce is how many load balancers one DescribeLoadBalancers names.
+// Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html
+const namesAtOnce = 20
+
 // pageSize is the most that a page of a Describe call may have.
 const pageSize = 400
 
@@ -46,7 +50,11 @@ type account struct {
 	// A rule's ARN is never given to another one.
 	own       map[string]*albrules.Own
 	listeners map[string]*watched // by ARN
-	quota     int                 // as AWS told it, 0 if it was not asked
+	quota     int                 // as AWS told it, 0 if nobody asked yet
+
+	balancers   *awsclient.Together[loadBalancer] // by name or ARN
+	listenersBy *awsclient.Together[[]door]       // by the load balancer's ARN
+	quotas      *awsclient.Together[int]          // by AWS's name
 }
 
 // A watched listener is read and written by one change at a time.
@@ -58,7 +66,11 @@ type watched struct {
 
 func accountOf(c *awsclient.Conn) *account {
 	return awsclient.Shared(c, func(c *awsclient.Conn) *account {
-		return &account{conn: c, client: elb.NewFromConfig(c.AWS), own: map[string]*albrules.Own{}, listeners: map[string]*watched{}}
+		a := &account{conn: c, client: elb.NewFromConfig(c.AWS), own: map[string]*albrules.Own{}, listeners: map[string]*watched{}}
+		a.balancers = &awsclient.Together[loadBalancer]{Most: namesAtOnce, Read: a.readBalancers}
+		a.listenersBy = &awsclient.Together[[]door]{Most: 1, Read: a.readDoors}
+		a.quotas = &awsclient.Together[int]{Most: 1, Read: a.readQuota}
+		return a
 	})
 }
 
@@ -293,17 +305,28 @@ func (a *account) ruleQuota(ctx context.Context, said int) int {
 	if known > 0 {
 		return known
 	}
+	quota, err := a.quotas.Get(ctx, quotaName)
+	if err != nil {
+		return albrules.MaxRules
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.quota = *quota
+	return *quota
+}
+
+// quotaName is AWS's name for how many rules a load balancer may have.
+const quotaName = "rules-per-application-load-balancer"
+
+func (a *account) readQuota(ctx context.Context, _ []string) (map[string]*int, error) {
 	quota := albrules.MaxRules
 	answer, err := a.client.DescribeAccountLimits(ctx, &elb.DescribeAccountLimitsInput{PageSize: aws.Int32(pageSize)})
 	if err == nil { // who may not ask is told of the default, and of the option
 		for _, l := range answer.Limits {
-			if n, err := strconv.Atoi(aws.ToString(l.Max)); err == nil && aws.ToString(l.Name) == "rules-per-application-load-balancer" {
+			if n, err := strconv.Atoi(aws.ToString(l.Max)); err == nil && aws.ToString(l.Name) == quotaName {
 				quota = n
 			}
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.quota = quota
-	return quota
+	return map[string]*int{quotaName: &quota}, nil
 }

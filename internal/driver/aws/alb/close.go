@@ -321,6 +321,9 @@ func (c *closeChange) Settled(ctx context.Context, want *State) (action.Verdict,
 func (c *closeChange) Describe(from, to *State) action.Description {
 	d := action.Description{Before: c.manifest(from), After: c.manifest(to)}
 	name := c.p.door().name
+	if c.p.Service != "" {
+		name += " for " + c.p.Service
+	}
 	switch put, gone := len(rulesOf(to)), len(rulesOf(from)); {
 	case put == 1 && gone == 0:
 		d.Line = "put a rule in front of " + name

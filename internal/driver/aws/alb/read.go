@@ -1,8 +1,10 @@
 package alb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,9 +40,6 @@ func (e *entrance) read(ctx context.Context) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.account.tagged(ctx, lb); err != nil {
-		return nil, err
-	}
 	if err := refused(*lb, e.account.conn.Region()); err != nil {
 		return nil, err
 	}
@@ -55,22 +54,58 @@ func (e *entrance) read(ctx context.Context) (*reading, error) {
 	return r, nil
 }
 
-// find reads a load balancer by its name or ARN.
+// find reads a load balancer by its name or ARN, with its tags.
 func (a *account) find(ctx context.Context, p place) (*loadBalancer, error) {
-	input := &elb.DescribeLoadBalancersInput{Names: []string{p.name}}
-	if p.arn != "" {
-		input = &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{p.arn}}
+	lb, err := a.balancers.Get(ctx, cmp.Or(p.arn, p.name))
+	if err == nil && lb == nil {
+		err = a.absent(ctx, p.name)
 	}
-	answer, err := a.client.DescribeLoadBalancers(ctx, input)
-	if awsclient.IsCode(err, "LoadBalancerNotFound", "LoadBalancerNotFoundException") || err == nil && len(answer.LoadBalancers) == 0 {
-		return nil, a.absent(ctx, p.name)
-	}
-	if err != nil {
-		return nil, a.conn.Classify(err, "read load balancer "+p.name)
-	}
-	lb := loadBalancerFrom(answer.LoadBalancers[0])
-	return &lb, nil
+	return lb, err
 }
+
+// readBalancers reads load balancers by their names and ARNs. AWS answers for all
+// or none, so that where one is missing each is asked for by itself.
+func (a *account) readBalancers(ctx context.Context, keys []string) (map[string]*loadBalancer, error) {
+	out := map[string]*loadBalancer{}
+	var found []*loadBalancer
+	arns, names := slices.Clone(keys), slices.Clone(keys)
+	arns = slices.DeleteFunc(arns, func(key string) bool { return !isARN(key) })
+	names = slices.DeleteFunc(names, isARN)
+	for _, input := range []*elb.DescribeLoadBalancersInput{{Names: names}, {LoadBalancerArns: arns}} {
+		if len(input.Names)+len(input.LoadBalancerArns) == 0 {
+			continue
+		}
+		answer, err := a.client.DescribeLoadBalancers(ctx, input)
+		switch missing := awsclient.IsCode(err, "LoadBalancerNotFound", "LoadBalancerNotFoundException"); {
+		case missing && len(keys) == 1:
+			return out, nil
+		case missing:
+			return a.readEach(ctx, keys)
+		case err != nil:
+			return nil, a.conn.Classify(err, "read load balancer "+strings.Join(keys, ", "))
+		}
+		for _, lb := range answer.LoadBalancers {
+			one := loadBalancerFrom(lb)
+			found = append(found, &one)
+			out[one.name], out[one.arn] = &one, &one
+		}
+	}
+	return out, a.tagged(ctx, found...)
+}
+
+func (a *account) readEach(ctx context.Context, keys []string) (map[string]*loadBalancer, error) {
+	out := map[string]*loadBalancer{}
+	for _, key := range keys {
+		one, err := a.readBalancers(ctx, []string{key})
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(out, one)
+	}
+	return out, nil
+}
+
+func isARN(key string) bool { return strings.HasPrefix(key, "arn:") }
 
 func loadBalancerFrom(lb types.LoadBalancer) loadBalancer {
 	return loadBalancer{arn: aws.ToString(lb.LoadBalancerArn), name: aws.ToString(lb.LoadBalancerName), dns: strings.ToLower(aws.ToString(lb.DNSName)), kind: lb.Type}
@@ -134,20 +169,35 @@ func (a *account) tagged(ctx context.Context, all ...*loadBalancer) error {
 
 // doors are the listeners of a load balancer by port.
 func (a *account) doors(ctx context.Context, lb loadBalancer) ([]door, error) {
-	var all []door
-	pages := elb.NewDescribeListenersPaginator(a.client, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(lb.arn), PageSize: aws.Int32(pageSize)})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, a.conn.Classify(err, "read the listeners of "+lb.name)
-		}
-		for _, l := range page.Listeners {
-			port := int(aws.ToInt32(l.Port))
-			all = append(all, door{arn: aws.ToString(l.ListenerArn), name: fmt.Sprintf("listener %s:%d", lb.name, port), port: port, protocol: string(l.Protocol)})
-		}
+	all, err := a.listenersBy.Get(ctx, lb.arn)
+	if err != nil || all == nil {
+		return nil, err
 	}
-	slices.SortFunc(all, func(x, y door) int { return x.port - y.port })
-	return all, nil
+	return *all, nil
+}
+
+// readDoors reads the listeners of load balancers by their ARNs, of which one
+// call takes one.
+func (a *account) readDoors(ctx context.Context, arns []string) (map[string]*[]door, error) {
+	out := map[string]*[]door{}
+	for _, arn := range arns {
+		name := loadBalancerOf(arn)
+		var all []door
+		pages := elb.NewDescribeListenersPaginator(a.client, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(arn), PageSize: aws.Int32(pageSize)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, a.conn.Classify(err, "read the listeners of "+name)
+			}
+			for _, l := range page.Listeners {
+				port := int(aws.ToInt32(l.Port))
+				all = append(all, door{arn: aws.ToString(l.ListenerArn), name: fmt.Sprintf("listener %s:%d", name, port), port: port, protocol: string(l.Protocol)})
+			}
+		}
+		slices.SortFunc(all, func(x, y door) int { return x.port - y.port })
+		out[arn] = &all
+	}
+	return out, nil
 }
 
 func (a *account) listenersOf(ctx context.Context, lb loadBalancer) ([]albrules.Listener, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,10 @@ func (p ScaleParams) Validate() error {
 	}
 	return p.key.Validate()
 }
+
+// steady matches what ECS said last of a service that has not moved since: no news
+// while its tasks come and go.
+var steady = regexp.MustCompile(`has reached a steady state`)
 
 // A Count is the state of aws/ecs.scale.
 type Count struct {
@@ -143,7 +148,7 @@ func (s *scale) Settled(ctx context.Context, want *Count) (action.Verdict, error
 	if service.DesiredCount != want.DesiredCount {
 		v.Findings = append(v.Findings, fmt.Sprintf("its desired count is %d now", service.DesiredCount))
 	}
-	if len(service.Events) > 0 {
+	if len(service.Events) > 0 && !steady.MatchString(aws.ToString(service.Events[0].Message)) {
 		v.Findings = append(v.Findings, "ECS says: "+oneLine(aws.ToString(service.Events[0].Message)))
 	}
 	v.Try = []string{fmt.Sprintf("aws ecs describe-services --cluster %s --services %s --region %s", s.p.Cluster, s.p.Service, s.conn.Region())}

@@ -77,6 +77,7 @@ type client struct {
 	clusters  map[string]*awsclient.Together[types.Service] // by cluster: its services by name
 	targets   *awsclient.Together[scalable]                 // by resource id
 	schedules *awsclient.Together[[]scheduled]              // by resource id
+	tags      *awsclient.Together[map[string]string]        // of scalable targets, by ARN
 }
 
 func clientOf(c *awsclient.Conn) *client {
@@ -85,6 +86,7 @@ func clientOf(c *awsclient.Conn) *client {
 			clusters: map[string]*awsclient.Together[types.Service]{}}
 		cl.targets = &awsclient.Together[scalable]{Most: mostTargets, Read: cl.readTargets}
 		cl.schedules = &awsclient.Together[[]scheduled]{Most: mostTargets, Read: cl.readSchedules}
+		cl.tags = &awsclient.Together[map[string]string]{Most: 1, Read: cl.readTags} // one call is about one target
 		return cl
 	})
 }

@@ -3,6 +3,7 @@ package ecs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -228,11 +229,23 @@ type targetTags struct {
 
 // Tags implements awsclient.Tagger.
 func (t targetTags) Tags(ctx context.Context) (map[string]string, error) {
-	out, err := t.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: t.target.ScalableTargetARN})
+	tags, err := t.tags.Get(ctx, aws.ToString(t.target.ScalableTargetARN))
 	if err != nil {
-		return nil, t.conn.Classify(err, "read the tags of the "+t.name)
+		return nil, fmt.Errorf("the %s: %w", t.name, err)
 	}
-	return out.Tags, nil
+	return maps.Clone(*tags), nil
+}
+
+func (c *client) readTags(ctx context.Context, arns []string) (map[string]*map[string]string, error) {
+	all := map[string]*map[string]string{}
+	for _, arn := range arns {
+		out, err := c.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: aws.String(arn)})
+		if err != nil {
+			return nil, c.conn.Classify(err, "read the tags of "+arn)
+		}
+		all[arn] = &out.Tags
+	}
+	return all, nil
 }
 
 // Tag implements awsclient.Tagger.
