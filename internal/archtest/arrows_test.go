@@ -70,7 +70,7 @@ var arrows = []arrow{
 	{"a driver imports nothing above it",
 		"a driver that knows who calls it cannot be tested, reused or understood by itself",
 		func(f *file) bool {
-			return shipped(f) && under(f.pkg, "internal/driver", "internal/kubeclient", "internal/awsclient", "internal/vendorhttp", "internal/mute")
+			return shipped(f) && under(f.pkg, "internal/driver", "internal/kubeclient", "internal/awsclient", "internal/vendorhttp", "internal/mute", "internal/announce")
 		},
 		func(_ *file, imp string) bool { return under(imp, upper...) || under(imp, faces...) }},
 	{"a driver imports no other driver",
@@ -143,6 +143,7 @@ var testHelpers = []string{
 	"internal/testaws",
 	"internal/testmonitors",
 	"internal/testchannels",
+	"internal/published",
 	"internal/driver/argocd/argotest",
 }
 

@@ -27,6 +27,9 @@ targets alone. The closings are rebuilt and adopted: from then on this state
 directory knows them like its own, and they are opened as by noren open, with all
 checks and proofs.
 
+What has no room for a mark, such as a maintenance window of PagerDuty, carries the
+token of its closing, and goes with it. If it is all that is left, it is taken away.
+
 Only what is in the catalog is recovered: others may be at work in the same place.
 
 The noren that made a closing must not be at work on it any more: a mark cannot
@@ -76,7 +79,7 @@ func (a *app) recover(ctx context.Context, c *control.Control, req recovering, c
 	if err != nil {
 		return err
 	}
-	if len(rec.Runs) > 0 {
+	if len(rec.Runs)+len(rec.Tagged) > 0 {
 		a.view.Recovery(rec, a.Now())
 		if _, err := a.confirm(ctx, asPlan(rec), confirm); err != nil {
 			return err
@@ -87,7 +90,20 @@ func (a *app) recover(ctx context.Context, c *control.Control, req recovering, c
 		}
 	}
 	req.open.Behind = rec.Behind
-	return errors.Join(a.openAdopted(ctx, c, rec, req, confirm), stuck(rec), rec.Look.Err)
+	err = a.openAdopted(ctx, c, rec, req, confirm)
+	if err == nil && !req.keep {
+		err = a.takeAway(ctx, c, rec)
+	}
+	return errors.Join(err, stuck(rec), rec.Look.Err)
+}
+
+// takeAway takes away what is left of closings that left nothing else.
+func (a *app) takeAway(ctx context.Context, c *control.Control, rec *control.Recovery) error {
+	gone, err := c.TakeAway(ctx, rec)
+	if len(gone) > 0 {
+		a.view.Result("Taken away: "+strings.Join(gone, ", ")+". Nothing else of their closings was left.", map[string]any{"takenAway": gone})
+	}
+	return err
 }
 
 // openAdopted opens what was adopted, now or by a command before that was cut
@@ -107,7 +123,7 @@ func (a *app) openAdopted(ctx context.Context, c *control.Control, rec *control.
 		a.view.Result(stillClosed(rec)+" Open it with: noren open --env "+env, map[string]any{"adopted": runNames(rec)})
 		return nil
 	case len(adopted) == 0 || req.keep:
-		if len(rec.Runs) == 0 && len(rec.Stuck) == 0 && rec.Look.Err == nil {
+		if len(rec.Runs)+len(rec.Tagged)+len(rec.Stuck) == 0 && rec.Look.Err == nil {
 			a.view.Result(fmt.Sprintf("Nothing is to be recovered in %s: no mark is there that this state directory does not explain (looked at %s).", env, rec.Look.Sights()),
 				map[string]any{"adopted": []string{}})
 		}
@@ -156,12 +172,18 @@ func serviceNames(rec *control.Recovery) []string {
 // asPlan is what a person confirms.
 func asPlan(rec *control.Recovery) *plan.Plan {
 	p := &plan.Plan{Kind: "recover", Environment: rec.Environment}
+	add := func(s plan.Service) {
+		if !slices.ContainsFunc(p.Services, func(have plan.Service) bool { return have.Name == s.Name }) {
+			p.Services = append(p.Services, s)
+		}
+	}
 	for _, r := range rec.Runs {
 		for _, s := range r.Plan.Services {
-			if !slices.ContainsFunc(p.Services, func(have plan.Service) bool { return have.Name == s.Name }) {
-				p.Services = append(p.Services, s)
-			}
+			add(s)
 		}
+	}
+	for _, l := range rec.Tagged {
+		add(plan.Service{Name: l.Service})
 	}
 	return p
 }

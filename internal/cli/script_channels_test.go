@@ -1,8 +1,10 @@
 package cli_test
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,10 +25,13 @@ const mailPassword = "correct horse"
 // statuspageKey is that of every page of Statuspage in scripts.
 const statuspageKey = "9b6e-0c7d"
 
+// cachetToken is that of every page of Cachet in scripts.
+const cachetToken = "7-c4ch3t-t0ken"
+
 // cmdHears starts a server that hears what a channel tells: what it took is in
 // the file NAME.log, a line each, and NAME_URL is where it is.
 func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 2, "hears webhook|slack|smtp|statuspage name")
+	usage(ts, neg, len(args) == 2, "hears webhook|slack|smtp|statuspage|cachet name")
 	name := args[1]
 	path := ts.MkAbs(name + ".log")
 	ts.Check(os.WriteFile(path, nil, 0o600))
@@ -56,11 +61,21 @@ func cmdHears(ts *testscript.TestScript, neg bool, args []string) {
 		ledger = &m.Ledger
 	case "statuspage":
 		s := &testchannels.Statuspage{Key: statuspageKey, Page: "kctbh9vrtdwd", Components: map[string]string{"8kbf7d35c070": "operational"}}
-		server := httptest.NewServer(s)
+		for i := range 10 {
+			s.Components[fmt.Sprintf("c%d", i)] = "operational"
+		}
+		server := httptest.NewServer(world(ts).counted(name, s, nil))
 		ts.Defer(server.Close)
 		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
 		ts.Setenv(strings.ToUpper(name)+"_KEY", statuspageKey)
 		ledger = &s.Ledger
+	case "cachet":
+		c := &testchannels.Cachet{Token: cachetToken, Components: map[int64]string{3: "Shop"}, Now: time.Now}
+		server := httptest.NewServer(world(ts).counted(name, c, nil))
+		ts.Defer(server.Close)
+		ts.Setenv(strings.ToUpper(name)+"_URL", server.URL)
+		ts.Setenv(strings.ToUpper(name)+"_TOKEN", cachetToken)
+		ledger = &c.Ledger
 	default:
 		ts.Fatalf("hears: %s", args[0])
 	}
@@ -89,6 +104,22 @@ func cmdDeaf(ts *testscript.TestScript, neg bool, args []string) {
 func cmdForget(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1 && world(ts).ledgers[args[0]] != nil, "silence name")
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".log"), nil, 0o600))
+}
+
+// cmdAsked fails if a page was asked more often than so since the last time.
+func cmdAsked(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "asked name most")
+	page, ok := world(ts).standers[args[0]].(*testchannels.Statuspage)
+	if !ok {
+		ts.Fatalf("asked: %s is no page of Statuspage", args[0])
+	}
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	n := page.Calls()
+	ts.Logf("asked %d times", n)
+	if n == 0 || n > most {
+		ts.Fatalf("asked: %d calls, want at most %d", n, most)
+	}
 }
 
 // cmdHeardAll fails unless each run that a receiver heard of began once and ended

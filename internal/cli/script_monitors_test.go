@@ -119,7 +119,7 @@ func cmdVendor(ts *testscript.TestScript, neg bool, args []string) {
 		"MACKEREL": testmonitors.Mackerel, "NEWRELIC": testmonitors.NewRelic}
 	usage(ts, neg, len(args) == 1 && fakes[args[0]] != nil, "vendor DATADOG|PAGERDUTY|MACKEREL|NEWRELIC")
 	f := fakes[args[0]]()
-	s := httptest.NewServer(f)
+	s := httptest.NewServer(world(ts).counted(args[0], f, f.IsRead))
 	ts.Defer(s.Close)
 	world(ts).vendors[args[0]] = f
 	ts.Setenv(args[0]+"_URL", s.URL)

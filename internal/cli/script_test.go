@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,6 +32,8 @@ const (
 	// killVariable is where the process kills itself: at the nth point that the
 	// engine records, or at the first whose name begins so.
 	killVariable = "NOREN_TEST_KILL_AT"
+	// pidVariable is a file in which the process leaves its id.
+	pidVariable = "NOREN_TEST_PID"
 	// passVariable is a point at which, for the process, an hour passes.
 	passVariable = "NOREN_TEST_PASS_AT"
 	// heardVariable is how long channels have at the end of a run.
@@ -49,6 +50,11 @@ func noren() {
 	now, pass := passing(clock(os.Getenv(nowVariable)), os.Getenv(passVariable))
 	heard, _ := time.ParseDuration(os.Getenv(heardVariable)) // zero: as for people
 	kill := killer(os.Getenv(killVariable))
+	if file := os.Getenv(pidVariable); file != "" {
+		if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+			panic(err)
+		}
+	}
 	code := cli.Main(ctx, cli.World{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Registry: all.Registry(), Version: "v0.0.0-test", Now: now, HeardPatience: heard, Hook: func(point string) {
@@ -85,23 +91,6 @@ func passing(now func() time.Time, at string) (ahead func() time.Time, hook func
 		}
 }
 
-// killer makes the hook that dies as by kill -9.
-func killer(at string) func(string) {
-	if at == "" {
-		return func(string) {}
-	}
-	nth, err := strconv.ParseInt(at, 10, 64)
-	var seen atomic.Int64
-	return func(point string) {
-		if n := seen.Add(1); n == nth || err != nil && strings.HasPrefix(point, at) {
-			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
-				panic(err)
-			}
-			select {} // until the signal arrives
-		}
-	}
-}
-
 // TestScript runs every script of testdata/script as a user would type it.
 func TestScript(t *testing.T) {
 	t.Parallel()
@@ -125,6 +114,9 @@ func TestScript(t *testing.T) {
 			"meddle":     cmdMeddle,
 			"killeach":   cmdKillEach,
 			"killat":     cmdKillAt,
+			"killwrites": cmdKillWrites,
+			"colleagues": cmdColleagues,
+			"standing":   cmdStanding,
 			"grab":       cmdGrab,
 			"newerstate": cmdNewerState,
 			"sqlite":     cmdSQLite,
@@ -145,6 +137,7 @@ func TestScript(t *testing.T) {
 			"deaf":         cmdDeaf,
 			"forget":       cmdForget,
 			"heardall":     cmdHeardAll,
+			"asked":        cmdAsked,
 			"cdn":          cmdCDN,
 		},
 	})
@@ -158,7 +151,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("TZ", "Asia/Tokyo")
 	e.Setenv("KUBECONFIG", filepath.Join(e.WorkDir, "no-kubeconfig"))
 	e.Values[worldKey{}] = &scriptWorld{apps: map[string]*app{}, processes: map[string]*process{}, fronts: map[string]*front{}, stops: map[string]func() error{},
-		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, alarms: map[string]*cloudwatch.Server{}, cdns: map[string]*cdn.Server{}}
+		vendors: map[string]*testmonitors.Fake{}, ledgers: map[string]*testchannels.Ledger{}, alarms: map[string]*cloudwatch.Server{}, standers: map[string]stander{}, cdns: map[string]*cdn.Server{}}
 	return os.Mkdir(home, 0o700)
 }
 
@@ -199,45 +192,4 @@ func cmdNewerState(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	_, err = db.Exec("PRAGMA user_version = 1000000")
 	ts.Check(errors.Join(err, db.Close()))
-}
-
-// cmdKillEach runs a command of noren again and again, each time killed one
-// recorded point later, until it ends before its point comes. After each kill
-// the same command must carry on to its end, and the second bring back what
-// was before the first.
-func cmdKillEach(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) == 2, "killeach 'command' 'command that takes it back'")
-	again := func(command string) {
-		ts.Setenv(killVariable, "")
-		ts.Check(ts.Exec("noren", strings.Fields(command)...))
-	}
-	for n := 1; ; n++ {
-		ts.Setenv(killVariable, strconv.Itoa(n))
-		if err := ts.Exec("noren", strings.Fields(args[0])...); err == nil {
-			again(args[1])
-			ts.Logf("killed at %d points", n-1)
-			if n < leastPoints {
-				ts.Fatalf("killeach: only %d points were recorded", n-1)
-			}
-			return
-		} else if !strings.Contains(err.Error(), "killed") {
-			ts.Fatalf("killeach: at point %d: %v", n, err)
-		}
-		again(args[0])
-		again(args[1])
-	}
-}
-
-// leastPoints is fewer than the points of any run that changes something.
-const leastPoints = 10
-
-// cmdKillAt runs noren until it kills itself at a recorded point.
-func cmdKillAt(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) > 1, "killat point noren ...")
-	ts.Setenv(killVariable, args[0])
-	err := ts.Exec(args[1], args[2:]...)
-	ts.Setenv(killVariable, "")
-	if err == nil || !strings.Contains(err.Error(), "killed") {
-		ts.Fatalf("killat %s: want noren killed, got %v", args[0], fmt.Sprint(err))
-	}
 }

@@ -36,6 +36,8 @@ type scriptWorld struct {
 	vendors   map[string]*testmonitors.Fake
 	ledgers   map[string]*testchannels.Ledger // of what channels told
 	alarms    map[string]*cloudwatch.Server
+	blade     testmonitors.Blade // over all that write to standers
+	standers  map[string]stander
 	cdns      map[string]*cdn.Server
 }
 

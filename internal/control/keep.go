@@ -89,7 +89,7 @@ func (c *Control) Keeper(context.Context) (*Keeper, error) {
 // Remind records on a closing that a person is told of it.
 func (c *Control) Remind(ctx context.Context, closing string, m run.Reminder) error {
 	_, err := c.store.Append(ctx, run.Event{Run: closing, Type: run.Reminded, Data: run.Data{Actor: c.Actor, Topic: m.Topic, Until: m.Until,
-		Offset: m.Offset, Services: m.Services, Text: m.Text}})
+		Offset: m.Offset, Services: m.Services, Text: m.Text, Why: m.Why}})
 	if err != nil {
 		return err
 	}

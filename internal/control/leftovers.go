@@ -56,6 +56,7 @@ const (
 	OtherName    Cause = "other environment" // made where the environment has another name
 	OtherCatalog Cause = "other catalog"     // of an entrance that is not in this catalog, or does not tell of which
 	NoMark       Cause = "no mark"           // it looks left over; what was before is not known
+	Tagged       Cause = "tag"               // noren's own by its tag, and all that is left of its closing
 )
 
 // A Leftover is something that earlier work forgot to put back, and that no
@@ -81,7 +82,8 @@ type Leftover struct {
 
 	mark   action.Mark
 	origin *plan.Origin
-	mine   bool // it belongs to an entrance of the catalog, as far as can be told
+	mine   bool             // it belongs to an entrance of the catalog, as far as can be told
+	made   *driver.Unmarked // what is Tagged, as its driver found it
 }
 
 // Recoverable tells whether recover can restore it from its mark, one that is
@@ -219,9 +221,16 @@ func (c *Control) assess(ctx context.Context, l look, held *holdings) (Environme
 		}
 	}
 	for _, u := range l.found.Unmarked {
-		if !held.targets[u.Target] {
-			e.Leftovers = append(e.Leftovers, Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)})
+		if held.targets[u.Target] {
+			continue
 		}
+		left := Leftover{Environment: e.Environment, Target: u.Target, Cause: NoMark, What: sentence(u.What), Ours: u.Ours, By: u.By, Since: u.Since, Try: u.Advice, mine: mine.mentions(u.Target)}
+		if u.Made != nil {
+			if left, err = c.assessMade(l, e.Leftovers, left, u); err != nil {
+				return e, err
+			}
+		}
+		e.Leftovers = append(e.Leftovers, left)
 	}
 	e.tellNewestEnd()
 	slices.SortStableFunc(e.Leftovers, func(a, b Leftover) int {

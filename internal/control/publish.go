@@ -212,15 +212,7 @@ func (p *publisher) record(ctx context.Context, failed error) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	done := &plan.Plan{Version: plan.Version, Kind: plan.Publish, Environment: p.env, Zone: p.Catalog.Zone.String(), OnFailure: plan.Ask, Locks: []string{},
-		Services: []plan.Service{}, Stages: []plan.Stage{{Name: plan.StageTell, Steps: steps}}}
-	for _, s := range steps {
-		named := slices.ContainsFunc(done.Services, func(have plan.Service) bool { return have.Name == s.Service })
-		if s.Service != "" && !named {
-			done.Services = append(done.Services, plan.Service{Name: s.Service, Entrances: []plan.Entrance{}})
-		}
-	}
-	return p.store.Note(ctx, newID(plan.Publish, p.Now()), done, p.Actor, events, told)
+	return p.noteDone(ctx, plan.Publish, p.env, plan.Stage{Name: plan.StageTell, Steps: steps}, events, told)
 }
 
 // retellClosed tells what is held closed here and is not told. It returns the

@@ -28,6 +28,9 @@ type Recovery struct {
 	Environment plan.Environment
 	Look        EnvironmentLook
 	Runs        []RecoveredRun // newest first
+	// Tagged are noren's own by their tag, and all that is left of their closings:
+	// they are to be taken away, with nothing to be restored.
+	Tagged []Leftover
 	// Stuck are leftovers of noren's from which nothing can be restored.
 	Stuck []Leftover
 	// Behind are services of Runs on whose entrances another run's marks stay.
@@ -74,6 +77,10 @@ func (c *Control) PlanRecover(ctx context.Context, req RecoverRequest) (*Recover
 	var contended []Leftover
 	for _, l := range e.Leftovers {
 		switch {
+		case l.Cause == Tagged:
+			if req.wants(l) {
+				rec.Tagged = append(rec.Tagged, l)
+			}
 		case !l.Recoverable():
 			if l.Ours && l.mine {
 				rec.Stuck = append(rec.Stuck, l)
@@ -151,6 +158,9 @@ func (c *Control) rebuild(ctx context.Context, env plan.Environment, id string, 
 	if r.Created.IsZero() {
 		r.Created = c.Now()
 	}
+	if slices.ContainsFunc(p.Stages, func(s plan.Stage) bool { return s.Name == plan.StageMute }) {
+		p.MutedUntil = muteEnd(r.Created, p.Until)
+	}
 	l := Leftover{Run: id}
 	if err := c.known(ctx, &l); err != nil {
 		return r, err
@@ -169,6 +179,9 @@ func (c *Control) allFound(ctx context.Context, rec *Recovery, req RecoverReques
 		return err
 	}
 	names, runs := []string{}, []string{}
+	for _, l := range rec.Tagged {
+		names = append(names, l.Service, l.Target)
+	}
 	for _, r := range rec.Runs {
 		runs = append(runs, r.Run)
 		for _, s := range r.Plan.Services {

@@ -49,9 +49,12 @@ func ReadMark(on, text string) FoundMark {
 }
 
 // Unmarked is a thing that looks left over and carries no mark, so that it
-// cannot be told what was there before.
+// cannot be told what was there before; except of one that noren made beside what
+// was there, see Made.
 type Unmarked struct {
 	Target string
+	// Cluster is the one in which Target is, "" for that of the environment.
+	Cluster string
 	// What says what it looks like, By who made it so and Since when, as far as
 	// the system knows.
 	What  string
@@ -61,7 +64,24 @@ type Unmarked struct {
 	Ours bool
 	// Advice are commands and sentences for a person; none is carried out.
 	Advice []string
+	// Made is set where the thing itself proves that a closing of noren's made it,
+	// and tells enough to take it away.
+	Made *Made
 }
+
+// Made is a thing that a closing made beside what was there, and that has no room
+// for a mark. There is nothing to be restored but that it is gone.
+type Made struct {
+	// Token is that of the closing, "" where the thing does not say. Service or
+	// Monitor is what it is about, as noren.yaml names it.
+	Token, Service, Monitor string
+	// Call is the change that made it, Now its state, and Before the one without it.
+	Call        Call
+	Before, Now action.State
+}
+
+// StateOf is a typed state as changes take it; nil is that of nothing.
+func StateOf[F any](f *F) (action.State, error) { return encode(f) }
 
 // FindsTraces adds the ability to look through the whole system for marks of
 // noren's and for leftovers without one. A thing that carries a mark is not
@@ -109,7 +129,10 @@ func (s *Session) tracesIn(ctx context.Context, all *Traces) error {
 			m.Cluster = s.cluster
 			all.Marks = append(all.Marks, m)
 		}
-		all.Unmarked = append(all.Unmarked, found.Unmarked...)
+		for _, u := range found.Unmarked {
+			u.Cluster = s.cluster
+			all.Unmarked = append(all.Unmarked, u)
+		}
 	}
 	return errors.Join(errs...)
 }

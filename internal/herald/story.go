@@ -118,8 +118,9 @@ func noticeOf(e run.Event, r *run.Run, started bool) *driver.Notice {
 			n.Text += ": " + e.Data.Text
 		}
 	case run.Reminded:
-		n.Kind, n.Text = driver.NoticeReminded, e.Data.Text
-		if len(r.Reminders) > 0 && isLate(r.Reminders[len(r.Reminders)-1], r) {
+		m := r.Reminders[len(r.Reminders)-1] // the event has just been folded
+		n.Kind, n.Text = driver.NoticeReminded, v.reminder(m, r.Plan)
+		if isLate(m, r) {
 			n.Kind, n.Loud = driver.NoticeLate, true
 			services := strings.Join(e.Data.Services, " ")
 			n.Try = []string{"noren extend " + services + " --env " + r.Plan.Environment.Name + " --for 30m", "noren open " + services + " --env " + r.Plan.Environment.Name}

@@ -30,6 +30,60 @@ type voice struct {
 	unknown   string // no end was given
 	date      string
 	separator string
+
+	// What a reminder says; formats take the services and the environment, and
+	// those with a time its length or the clock after them. Without ending, it is
+	// told as the keeper wrote it, which is in English.
+	ending, endsNow, lateBy, reopened string
+	topics                            map[run.Topic]string
+	byItself, stop                    string
+	hour, minute, second              string
+}
+
+// reminder is what the keeper tells of a closing.
+func (v voice) reminder(m run.Reminder, p *plan.Plan) string {
+	if v.ending == "" {
+		return m.Text
+	}
+	who, env, end := strings.Join(m.Services, v.separator), p.Environment.Name, v.clock(m.Until, p)
+	var parts []string
+	switch left := m.Until.Sub(m.At); {
+	case m.Topic == run.Opened:
+		parts = append(parts, fmt.Sprintf(v.reopened, who, env))
+	case left >= time.Second:
+		parts = append(parts, fmt.Sprintf(v.ending, who, env, v.length(left), end))
+	case left > -time.Minute:
+		parts = append(parts, fmt.Sprintf(v.endsNow, who, env, end))
+	default:
+		parts = append(parts, fmt.Sprintf(v.lateBy, who, env, v.length(-left), end))
+	}
+	switch {
+	case v.topics[m.Topic] != "":
+		parts = append(parts, v.topics[m.Topic])
+	case p.AutoOpen && m.Topic == run.Ending && m.Why == "" && m.At.Before(m.Until):
+		parts = append(parts, v.byItself)
+	}
+	if m.Why != "" {
+		parts = append(parts, m.Why)
+	}
+	return strings.Join(parts, v.stop)
+}
+
+// length is how long something lasts, as people say it.
+func (v voice) length(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d < time.Minute {
+		return fmt.Sprintf("%d%s", int(d.Seconds()), v.second)
+	}
+	d = d.Round(time.Minute)
+	text := ""
+	if h := int(d.Hours()); h > 0 {
+		text = fmt.Sprintf("%d%s", h, v.hour)
+	}
+	if m := int(d.Minutes()) % 60; m > 0 || text == "" {
+		text += fmt.Sprintf("%d%s", m, v.minute)
+	}
+	return text
 }
 
 // voiceOf returns the voice of a language tag: Japanese, or else English.
@@ -42,6 +96,10 @@ func voiceOf(tag string) voice {
 			strand: "要対応（途中のまま）: %s（%s）", late: "再開が遅れています: %s（%s）",
 			services: "サービス", environment: "環境", since: "開始", until: "終了予定", by: "実行者", reason: "理由", why: "原因", left: "現在の状態", unproved: "未確認", untold: "未通知", opened: "再開", run: "run",
 			again: "中断から続行", stage: "段階: %s", answered: "%s の指示: %s", extended: "終了予定を %s に変更（%s）", unknown: "未定", date: "2006-01-02 15:04 MST", separator: "、",
+			ending: "%s（%s）の閉鎖は%s後の %s に終了予定です", endsNow: "%s（%s）の閉鎖の終了予定時刻 %s になりました", lateBy: "%s（%s）の再開が%s遅れています（予定 %s）", reopened: "%s（%s）は再開しました",
+			topics: map[run.Topic]string{run.Unready: "アプリケーションの準備ができていないため閉鎖を続けます", run.Drifted: "noren の変更が他で書き換えられました。どちらを残すか選んでください",
+				run.Failed: "再開に失敗しました。自動では再開しません"},
+			byItself: "準備ができていれば自動で再開します", stop: "。", hour: "時間", minute: "分", second: "秒",
 		}
 	}
 	return voice{

@@ -213,13 +213,13 @@ func (k *Keeper) mind(ctx context.Context, g group) error {
 	}
 	switch {
 	case no.topic != "" && !g.closing.Told(no.topic, g.until):
-		return k.tell(ctx, g, run.Reminder{Topic: no.topic, Offset: offset, Text: words(g, now, no.why)}, no.try)
+		return k.tell(ctx, g, run.Reminder{Topic: no.topic, Offset: offset, Text: words(g, now, no.why), Why: no.why}, no.try)
 	case due:
 		try := no.try
 		if try == nil {
 			try = advice(g)
 		}
-		return k.tell(ctx, g, run.Reminder{Topic: run.Ending, Offset: offset, Text: words(g, now, no.why)}, try)
+		return k.tell(ctx, g, run.Reminder{Topic: run.Ending, Offset: offset, Text: words(g, now, no.why), Why: no.why}, try)
 	}
 	return nil
 }

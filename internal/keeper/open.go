@@ -104,20 +104,21 @@ func (k *Keeper) report(ctx context.Context) error {
 			continue
 		}
 		text := fmt.Sprintf("%s in %s: open again, by run %s", strings.Join(g.services, ", "), g.environment, id)
-		var try []string
+		var try, why []string
 		if late := r.Untold(); len(late) > 0 {
 			who := "others"
 			try = []string{"noren leftovers --env " + g.environment}
 			if r.UntoldBy("appstatus") {
 				who, try = "apps", []string{"noren appstatus publish --env " + g.environment}
 			}
-			text += "; " + who + " still hear that it is closed: " + strings.Join(late, "; ")
+			why = append(why, who+" still hear that it is closed: "+strings.Join(late, "; "))
 		}
 		if muted := r.StillMuted(); len(muted) > 0 {
-			text += "; monitors are still muted: " + strings.Join(muted, "; ")
+			why = append(why, "monitors are still muted: "+strings.Join(muted, "; "))
 			try = append(try, "noren leftovers --env "+g.environment)
 		}
-		if err := k.tell(ctx, g, run.Reminder{Topic: run.Opened, Text: text}, try); err != nil {
+		text = strings.Join(append([]string{text}, why...), "; ")
+		if err := k.tell(ctx, g, run.Reminder{Topic: run.Opened, Text: text, Why: strings.Join(why, "; ")}, try); err != nil {
 			return err
 		}
 	}

@@ -17,8 +17,8 @@ type Words struct {
 	// Called is what people call one, if not WORD of DRIVER; Seen is the plural.
 	Called, Seen string
 	// Limit is how many bytes of words a mute can carry, 0 for any. Where there is
-	// no room for a mark, the tag alone is left: then leftovers finds the mute, and
-	// recover does not take it away.
+	// no room for a mark, the tag alone is left: it tells of which closing the mute is,
+	// and recover takes it away with what else that has left.
 	Limit int
 	// Forbidden are characters that mean something in the system's words.
 	Forbidden string

@@ -100,7 +100,9 @@ func (s *System[W]) Traces(ctx context.Context) (*driver.Traces, error) {
 		switch {
 		case ours && t.env == s.Env && !seen[t]:
 			seen[t] = true
-			s.trace(found, t, e)
+			if err := s.trace(found, t, e); err != nil {
+				return nil, err
+			}
 		case ours: // another environment's, which looks for itself
 		case s.looksForgotten(e):
 			found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: fmt.Sprintf("%s:%s/%s/id:%s", s.Driver, s.Env, s.Word, e.ID),
@@ -114,7 +116,7 @@ func (s *System[W]) looksForgotten(e Entry[W]) bool {
 	return !e.Recurring && (e.Until.IsZero() || !e.Since.IsZero() && s.Now().Sub(e.Since) > forgotten)
 }
 
-func (s *System[W]) trace(found *driver.Traces, t tag, e Entry[W]) {
+func (s *System[W]) trace(found *driver.Traces, t tag, e Entry[W]) error {
 	target := s.target(t.name)
 	m, err := MarkIn(e.Text)
 	if m != nil {
@@ -123,8 +125,17 @@ func (s *System[W]) trace(found *driver.Traces, t tag, e Entry[W]) {
 			f.Wrong = err.Error()
 		}
 		found.Marks = append(found.Marks, f)
-		return
+		return nil
 	}
-	found.Unmarked = append(found.Unmarked, driver.Unmarked{Target: target, Ours: true, By: e.By, Since: e.Since,
-		What: fmt.Sprintf("noren keeps %s quiet, %s", t.name, untilWords(e.Until)), Advice: []string{s.ByHand(e)}})
+	u := driver.Unmarked{Target: target, Ours: true, By: e.By, Since: e.Since,
+		What: fmt.Sprintf("noren keeps %s quiet, %s", t.name, untilWords(e.Until)), Advice: []string{s.ByHand(e)}}
+	if until := second(e.Until); !until.IsZero() { // one of noren's has an end
+		now, err := driver.StateOf(&State[W]{e.What, until})
+		if err != nil {
+			return fmt.Errorf("%s: %w", target, err)
+		}
+		u.Made = &driver.Made{Token: t.mark, Monitor: t.name, Now: now, Call: driver.Call{Action: s.action(), Params: Params[W]{Name: t.name, Mark: t.mark, What: e.What, Until: until}}}
+	}
+	found.Unmarked = append(found.Unmarked, u)
+	return nil
 }

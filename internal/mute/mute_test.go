@@ -179,3 +179,34 @@ func TestTraces(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
+
+// TestTagTellsItsClosing finds a mute that has no room for a mark: what is found is
+// enough to take it away, and nothing of others.
+func TestTagTellsItsClosing(t *testing.T) {
+	book, s, now := rig()
+	until := now.Add(time.Hour)
+	for _, e := range []mute.Entry[what]{
+		{What: what{"shop"}, Text: "noren [noren:prod:m1:check+out]", Until: until},
+		{What: what{"shop"}, Text: "hers", Until: until},
+		{What: what{"shop"}, Text: "noren [noren:qa:m1:check+out]", Until: until},
+	} {
+		if err := book.Create(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := s.Traces(t.Context())
+	if err != nil || len(found.Unmarked) != 1 || found.Unmarked[0].Made == nil {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	made := found.Unmarked[0].Made
+	if made.Token != "m1" || made.Monitor != "check out" || made.Call.Action != "bell/mute" || !made.Before.IsZero() {
+		t.Errorf("%+v", made)
+	}
+	c := driver.Bare(driver.Typed[mute.State[what]](s.Open(made.Call.Params.(mute.Params[what])))).Change
+	if err := c.Apply(t.Context(), made.Now, made.Before); err != nil {
+		t.Fatal(err)
+	}
+	if len(book.all) != 2 || slices.ContainsFunc(book.all, func(e mute.Entry[what]) bool { return strings.Contains(e.Text, ":prod:") }) {
+		t.Errorf("left: %+v", book.all)
+	}
+}

@@ -33,6 +33,8 @@ const (
 	// Publish brings what others are told up to date. It holds nothing, and is
 	// recorded when it is over.
 	Publish Kind = "publish"
+	// Recover takes away what is left of a closing that left nothing else.
+	Recover Kind = "recover"
 )
 
 // A Plan is a run before it happens.

@@ -183,7 +183,7 @@ func RowOf(s Source) Row {
 	if of.Problem != nil {
 		row.Problem = of.Problem.Summary
 	}
-	if row.Closing != "" || of.Plan.Kind == plan.Publish {
+	if row.Closing != "" || of.Plan.Kind == plan.Publish || of.Plan.Kind == plan.Recover {
 		return row
 	}
 	r := Of(s)

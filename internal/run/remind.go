@@ -26,11 +26,14 @@ type Reminder struct {
 	Offset   time.Duration // of its moment from that end
 	Services []string
 	Text     string
+	// Why is the part of Text that tells what came of the end, as it was said;
+	// whoever tells it in another language says the rest himself.
+	Why string
 }
 
 func (r *Run) reminded(e Event) {
 	d := e.Data
-	r.Reminders = append(r.Reminders, Reminder{At: e.At, Topic: d.Topic, Until: d.Until, Offset: d.Offset, Services: d.Services, Text: d.Text})
+	r.Reminders = append(r.Reminders, Reminder{At: e.At, Topic: d.Topic, Until: d.Until, Offset: d.Offset, Services: d.Services, Text: d.Text, Why: d.Why})
 }
 
 // Told tells whether people were told of a topic about an end.

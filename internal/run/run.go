@@ -101,6 +101,7 @@ type Data struct {
 	Services []string      `json:"services,omitempty"`
 	Topic    Topic         `json:"topic,omitempty"`  // of a reminder
 	Offset   time.Duration `json:"offset,omitempty"` // of a reminder: of its moment from the end, negative before it
+	Why      string        `json:"why,omitempty"`    // of a reminder: the part of Text that is no form of words
 	// Channel, Handle and Upto are of a channel that tells people: its name, what
 	// it kept, and the number of the last event that it has told.
 	Channel  string `json:"channel,omitempty"`

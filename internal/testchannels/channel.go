@@ -4,8 +4,22 @@ package testchannels
 
 import (
 	"fmt"
+	"net/http"
 	"sync"
+
+	"github.com/noren-dev/noren/internal/published"
 )
+
+// strictness holds a stand-in to what its vendor has published.
+type strictness struct {
+	once    sync.Once
+	checked http.Handler
+}
+
+func (s *strictness) serve(vendor string, next http.HandlerFunc, wrong func(string, ...any), w http.ResponseWriter, r *http.Request) {
+	s.once.Do(func() { s.checked = published.Checked(vendor, next, wrong) })
+	s.checked.ServeHTTP(w, r)
+}
 
 // Ledger is what a server took, and what was wrong. It is safe for concurrent
 // use.

@@ -22,13 +22,15 @@ import (
 	"github.com/noren-dev/noren/internal/localca"
 )
 
-// Mail is a mail server that takes mails only over TLS and from a user, and looks
-// into each as a mail program would.
+// Mail is a mail server that takes mails only over TLS and from a user, unless it
+// is a Relay, and looks into each as a mail program would.
 type Mail struct {
 	Ledger
 	PEM  []byte // who vouches for it
 	Port string
 	User string
+	// Relay is set where it takes mails of anybody, and speaks no TLS.
+	Relay bool
 
 	password string
 	server   *gosmtp.Server
@@ -36,20 +38,38 @@ type Mail struct {
 	seen     map[string]bool
 }
 
-// NewMail starts one on this machine.
+// NewMail starts one on this machine that encrypts on STARTTLS.
 func NewMail(user, password string) (*Mail, error) {
+	return startMail(&Mail{User: user, password: password}, false)
+}
+
+// NewImplicitMail starts one that speaks TLS from the beginning.
+func NewImplicitMail(user, password string) (*Mail, error) {
+	return startMail(&Mail{User: user, password: password}, true)
+}
+
+// NewRelay starts one that takes mails of anybody, and knows no TLS.
+func NewRelay() (*Mail, error) { return startMail(&Mail{Relay: true}, false) }
+
+func startMail(m *Mail, implicit bool) (*Mail, error) {
 	ca, err := localca.New(time.Now())
 	if err != nil {
 		return nil, err
 	}
 	ca.Addresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	m := &Mail{PEM: ca.PEM, User: user, password: password, seen: map[string]bool{}}
+	m.PEM, m.seen = ca.PEM, map[string]bool{}
 	m.server = gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return &mailSession{mail: m}, nil }))
 	m.server.Domain, m.server.MaxLineLength = "localhost", 998 // RFC 5322 section 2.1.1
-	m.server.TLSConfig = &tls.Config{GetCertificate: ca.Certificate, MinVersion: tls.VersionTLS12}
+	secure := &tls.Config{GetCertificate: ca.Certificate, MinVersion: tls.VersionTLS12}
+	if !m.Relay && !implicit {
+		m.server.TLSConfig = secure
+	}
 	m.server.ReadTimeout, m.server.WriteTimeout = time.Minute, time.Minute
 	l := httptest.NewUnstartedServer(nil).Listener
 	_, m.Port, _ = net.SplitHostPort(l.Addr().String())
+	if implicit {
+		l = tls.NewListener(l, secure)
+	}
 	go func() { _ = m.server.Serve(l) }() // it ends with Close
 	return m, nil
 }
@@ -84,7 +104,7 @@ func (s *mailSession) Mail(from string, _ *gosmtp.MailOptions) error {
 	if s.mail.isDown() {
 		return &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 3, 0}, Message: "try later"}
 	}
-	if !s.known {
+	if !s.known && !s.mail.Relay {
 		return gosmtp.ErrAuthRequired
 	}
 	s.from, s.to = from, nil

@@ -13,8 +13,9 @@ import (
 // Slack is Slack as far as noren uses it. It takes messages at its pace, and answers 200 with ok: false where Slack does.
 type Slack struct {
 	Ledger
-	Token   string
-	Channel string
+	strictness strictness
+	Token      string
+	Channel    string
 	// Pace is the time between messages.
 	Pace time.Duration
 	// Blind refuses to list messages, as Slack does an app without that scope.
@@ -26,6 +27,7 @@ type Slack struct {
 }
 
 type slackMessage struct {
+	Type     string          `json:"type"`
 	TS       string          `json:"ts"`
 	Thread   string          `json:"thread_ts,omitempty"`
 	Text     string          `json:"text"`
@@ -51,6 +53,10 @@ type slackText struct{ Type, Text string }
 
 // ServeHTTP answers one method.
 func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.strictness.serve("slack", s.answer, s.Wrong, w, r)
+}
+
+func (s *Slack) answer(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
 		http.Error(w, "down", http.StatusBadGateway)
 		return
@@ -73,7 +79,7 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch method := strings.TrimPrefix(r.URL.Path, "/"); method {
 	case "auth.test":
-		fmt.Fprint(w, `{"ok":true,"user":"noren","team":"Shop"}`)
+		fmt.Fprint(w, `{"ok":true,"url":"https://shop.slack.com/","user":"noren","team":"Shop","team_id":"T0123456789","user_id":"U0123456789"}`)
 	case "chat.postMessage", "chat.update":
 		s.write(w, method, q, refuse)
 	case "conversations.history", "conversations.replies":
@@ -89,14 +95,14 @@ func (s *Slack) list(w http.ResponseWriter, r *http.Request, refuse func(string)
 		refuse("missing_scope")
 		return
 	}
-	var found []*slackMessage
+	found := []*slackMessage{}
 	for _, m := range s.messages {
 		ts := r.URL.Query().Get("ts")
 		if ts == "" && m.Thread == "" || ts != "" && (m.Thread == ts || m.TS == ts) {
 			found = append(found, m)
 		}
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "messages": found})
+	_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "messages": found, "has_more": false})
 }
 
 func (s *Slack) write(w http.ResponseWriter, method string, q slackRequest, refuse func(string)) {
@@ -114,7 +120,7 @@ func (s *Slack) write(w http.ResponseWriter, method string, q slackRequest, refu
 			if m.TS == q.TS {
 				m.Text, m.Metadata = q.Text, q.Metadata
 				s.Took("update %s %s", q.TS, oneLine(q.Text))
-				fmt.Fprintf(w, `{"ok":true,"ts":%q}`, q.TS)
+				_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "channel": q.Channel, "ts": q.TS, "text": q.Text, "message": m})
 				return
 			}
 		}
@@ -127,7 +133,7 @@ func (s *Slack) write(w http.ResponseWriter, method string, q slackRequest, refu
 		return
 	}
 	s.last = time.Now()
-	m := &slackMessage{TS: strconv.Itoa(1700000000+len(s.messages)) + ".000100", Thread: q.ThreadTS, Text: q.Text, Metadata: q.Metadata}
+	m := &slackMessage{Type: "message", TS: strconv.Itoa(1700000000+len(s.messages)) + ".000100", Thread: q.ThreadTS, Text: q.Text, Metadata: q.Metadata}
 	s.messages = append(s.messages, m)
 	what := "post"
 	if q.ThreadTS != "" {
@@ -137,7 +143,7 @@ func (s *Slack) write(w http.ResponseWriter, method string, q slackRequest, refu
 		}
 	}
 	s.Took("%s %s %s", what, m.TS, oneLine(q.Text))
-	fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":%q}`, q.Channel, m.TS)
+	_ = json.NewEncoder(w).Encode(map[string]any{"ok": true, "channel": q.Channel, "ts": m.TS, "message": m})
 }
 
 // wrong is what Slack would call wrong with a message.

@@ -14,6 +14,7 @@ import (
 // and words that the API does not have.
 type Statuspage struct {
 	Ledger
+	strictness strictness
 	Key        string
 	Page       string
 	Components map[string]string // status, by id
@@ -23,6 +24,16 @@ type Statuspage struct {
 	state     sync.Mutex
 	incidents []map[string]any
 	writes    int
+	calls     int
+}
+
+// Calls counts what it was asked since the last time.
+func (s *Statuspage) Calls() int {
+	s.state.Lock()
+	defer s.state.Unlock()
+	n := s.calls
+	s.calls = 0
+	return n
 }
 
 // fields are those of an incident that can be written.
@@ -45,6 +56,37 @@ func (s *Statuspage) Component(id string) string {
 	return s.Components[id]
 }
 
+// Colleague announces a maintenance that is none of noren's, and a component's
+// trouble with it.
+func (s *Statuspage) Colleague() {
+	s.state.Lock()
+	defer s.state.Unlock()
+	s.incidents = append(s.incidents, map[string]any{"id": fmt.Sprintf("inc%d", len(s.incidents)+1), "name": "a colleague's", "status": "in_progress", "metadata": map[string]any{},
+		"scheduled_for": "2026-11-23T14:00:00Z", "scheduled_until": "2099-11-23T15:00:00Z"})
+}
+
+// Standing is what visitors see now: the maintenances in progress, and what is not
+// operational.
+func (s *Statuspage) Standing() []string {
+	s.state.Lock()
+	defer s.state.Unlock()
+	var all []string
+	for _, i := range s.active() {
+		raw, err := json.Marshal(i)
+		if err != nil {
+			raw = []byte(err.Error())
+		}
+		all = append(all, string(raw))
+	}
+	for id, status := range s.Components {
+		if status != "operational" {
+			all = append(all, id+" "+status)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Writes counts what was written.
 func (s *Statuspage) Writes() int {
 	s.state.Lock()
@@ -61,12 +103,17 @@ func (s *Statuspage) Incidents() int {
 
 // ServeHTTP answers one call.
 func (s *Statuspage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.strictness.serve("statuspage", s.answer, s.Wrong, w, r)
+}
+
+func (s *Statuspage) answer(w http.ResponseWriter, r *http.Request) {
 	if s.isDown() {
-		w.WriteHeader(420) // what Statuspage says of too many calls
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	s.state.Lock()
 	defer s.state.Unlock()
+	s.calls++
 	path, ok := strings.CutPrefix(r.URL.Path, "/pages/"+s.Page+"/")
 	switch {
 	case r.Header.Get("Authorization") != "OAuth "+s.Key:
@@ -83,6 +130,12 @@ func (s *Statuspage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodGet && kind == "components" && s.Components[id] != "":
 		answer = map[string]string{"id": id, "status": s.Components[id]}
+	case r.Method == http.MethodGet && path == "components":
+		all := []map[string]string{}
+		for id, status := range s.Components {
+			all = append(all, map[string]string{"id": id, "status": status})
+		}
+		answer = all
 	case r.Method == http.MethodGet && path == "incidents/active_maintenance":
 		answer = s.active()
 	case r.Method == http.MethodPost && path == "incidents":
@@ -128,7 +181,7 @@ func (s *Statuspage) setComponent(r *http.Request, id string) (any, error) {
 		return nil, err
 	}
 	s.Took("component %s %s", id, q.Component.Status)
-	return nil, s.status(id, q.Component.Status)
+	return map[string]string{"id": id, "status": q.Component.Status}, s.status(id, q.Component.Status)
 }
 
 func (s *Statuspage) status(id, status string) error {

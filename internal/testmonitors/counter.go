@@ -15,6 +15,57 @@ type Counter struct {
 	writes int
 	lose   bool
 	isRead func(method, path string, body []byte) bool
+	// Blade, if not nil, may fall at a write.
+	Blade *Blade
+}
+
+// A Blade falls once on whoever writes, at the nth write of all the APIs that it
+// stands over: before it is carried out, or after and before its answer.
+type Blade struct {
+	mu    sync.Mutex
+	left  int
+	after bool
+	fall  func()
+}
+
+// Set lets the blade fall at the nth write from now on, by calling fall.
+func (b *Blade) Set(nth int, after bool, fall func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left, b.after, b.fall = nth, after, fall
+}
+
+// Disarm lets it fall no more, and tells whether it has fallen since it was set.
+func (b *Blade) Disarm() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fell := b.left <= 0
+	b.left, b.fall = 0, nil
+	return fell
+}
+
+// comes counts a write, and returns whether the blade falls at it, and when.
+func (b *Blade) comes() (before, after bool) {
+	if b == nil {
+		return false, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fall == nil {
+		return false, false
+	}
+	b.left--
+	return b.left == 0 && !b.after, b.left == 0 && b.after
+}
+
+func (b *Blade) drop() {
+	b.mu.Lock()
+	fall := b.fall
+	b.mu.Unlock()
+	if fall != nil {
+		fall()
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // Count puts a counter in front of an API. isRead tells which requests only read;
@@ -48,8 +99,19 @@ func (c *Counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw := body.Bytes()
 	r.Body = readAgain{bytes.NewReader(raw)}
 	answer := httptest.NewRecorder()
+	write := !c.isRead(r.Method, r.URL.Path, raw)
+	var before, after bool
+	if write {
+		before, after = c.Blade.comes()
+	}
+	if before {
+		c.Blade.drop()
+	}
 	c.next.ServeHTTP(answer, r)
-	if !c.isRead(r.Method, r.URL.Path, raw) && answer.Code/100 == 2 {
+	if after {
+		c.Blade.drop()
+	}
+	if write && answer.Code/100 == 2 {
 		c.mu.Lock()
 		c.writes++
 		lost := c.lose

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/noren-dev/noren/internal/published"
 )
 
 type ddDowntime struct {
@@ -46,6 +48,14 @@ type ddBody struct {
 func Datadog() *Fake {
 	f := &Fake{Now: time.Now}
 	d := &datadog{Fake: f}
+	f.standing = func() []any {
+		return those(d.all, func(x *ddDowntime) bool { return x.Attributes.Status == "active" && d.ends(x) == "" })
+	}
+	f.colleague = func(until time.Time) {
+		message, end := "a colleague's", until.Format(time.RFC3339)
+		d.all = append(d.all, &ddDowntime{ID: d.id("00000000-0000-1234-0000-%012d"), Type: "downtime", Attributes: ddAttributes{Message: &message, Scope: "env:prod",
+			MonitorIdentifier: &ddMonitorID{MonitorTags: []string{"service:shop"}}, Schedule: &ddSchedule{Start: d.stamp(), End: &end}, Status: "active", Created: d.Now()}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v2/downtime", d.list)
 	mux.HandleFunc("POST /api/v2/downtime", d.create)
@@ -74,7 +84,7 @@ func Datadog() *Fake {
 		}
 		answer(w, http.StatusOK, found)
 	})
-	f.Handler = f.guarded(mux, map[string]string{"DD-API-KEY": Key, "DD-APPLICATION-KEY": Key}, ddRefuse)
+	f.Handler = published.Checked("datadog", f.guarded(mux, map[string]string{"DD-API-KEY": Key, "DD-APPLICATION-KEY": Key}, ddRefuse), nil)
 	return f
 }
 
@@ -94,7 +104,7 @@ func (d *datadog) list(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	from, to := window(r, "page[offset]", "page[limit]", 30, len(d.all))
-	answer(w, http.StatusOK, map[string]any{"data": d.all[from:to], "meta": map[string]any{"page": map[string]int{"total_filtered_count": len(d.all)}}})
+	answer(w, http.StatusOK, map[string]any{"data": some(d.all[from:to]), "meta": map[string]any{"page": map[string]int{"total_filtered_count": len(d.all)}}})
 }
 
 func ddEnd(x *ddDowntime) string {
@@ -146,8 +156,20 @@ func (d *datadog) create(w http.ResponseWriter, r *http.Request) {
 	}
 	x.ID = d.id("00000000-0000-1234-0000-%012d")
 	x.Attributes.Status, x.Attributes.Created = "active", d.Now()
+	if x.Attributes.Schedule == nil {
+		x.Attributes.Schedule = &ddSchedule{}
+	}
+	if x.Attributes.Schedule.Start == nil {
+		x.Attributes.Schedule.Start = d.stamp()
+	}
 	d.all = append([]*ddDowntime{&x}, d.all...)
 	answer(w, http.StatusOK, ddBody{x})
+}
+
+// stamp is now, as answers tell it.
+func (d *datadog) stamp() *string {
+	text := d.Now().UTC().Format(time.RFC3339)
+	return &text
 }
 
 func (d *datadog) find(w http.ResponseWriter, r *http.Request) *ddDowntime {
@@ -182,8 +204,11 @@ func (d *datadog) update(w http.ResponseWriter, r *http.Request) {
 	if b.Data.Attributes.Message != nil {
 		x.Attributes.Message = b.Data.Attributes.Message
 	}
-	if b.Data.Attributes.Schedule != nil {
-		x.Attributes.Schedule = b.Data.Attributes.Schedule
+	if s := b.Data.Attributes.Schedule; s != nil {
+		if s.Start == nil {
+			s.Start = x.Attributes.Schedule.Start
+		}
+		x.Attributes.Schedule = s
 	}
 	answer(w, http.StatusOK, ddBody{*x})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +24,54 @@ type Fake struct {
 	throttle int
 	// Now is the time there.
 	Now func() time.Time
+	// IsRead tells which requests only read, nil for those of GET; see Count.
+	IsRead func(method, path string, body []byte) bool
+	// standing is what mutes now, and colleague adds a mute of somebody else's, for
+	// hours to come. The caller holds mu.
+	standing  func() []any
+	colleague func(until time.Time)
+}
+
+// Colleague adds a mute that is none of noren's.
+func (f *Fake) Colleague() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.colleague(f.Now().Add(9 * time.Hour).UTC().Truncate(time.Minute))
+}
+
+// Standing is what mutes now, each as the API would give it, in order.
+func (f *Fake) Standing() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []string
+	for _, x := range f.standing() {
+		raw, err := json.Marshal(x)
+		if err != nil {
+			raw = []byte(err.Error())
+		}
+		all = append(all, string(raw))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// some is a list that is none rather than null.
+func some[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
+// those are the items of a list that pass.
+func those[T any](all []T, pass func(T) bool) []any {
+	var out []any
+	for _, x := range all {
+		if pass(x) {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // Throttle lets the next n requests be refused as too many.

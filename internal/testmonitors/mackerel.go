@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/noren-dev/noren/internal/published"
 )
 
 type mkDowntime struct {
@@ -24,9 +26,16 @@ type mkDowntime struct {
 func Mackerel() *Fake {
 	f := &Fake{Now: time.Now}
 	m := &mackerel{Fake: f}
+	f.standing = func() []any {
+		return those(m.all, func(x *mkDowntime) bool { return *x.Start+60**x.Duration > m.Now().Unix() })
+	}
+	f.colleague = func(until time.Time) {
+		start, minutes := m.Now().Unix(), int64(until.Sub(m.Now())/time.Minute)
+		m.all = append(m.all, &mkDowntime{ID: m.id("5ABCDEFG%04d"), Name: "a colleague's", Start: &start, Duration: &minutes, RoleScopes: []string{"shop: worker"}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v0/downtimes", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]any{"downtimes": m.all})
+		answer(w, http.StatusOK, map[string]any{"downtimes": some(m.all)})
 	})
 	mux.HandleFunc("POST /api/v0/downtimes", m.create)
 	mux.HandleFunc("PUT /api/v0/downtimes/{id}", m.update)
@@ -38,7 +47,7 @@ func Mackerel() *Fake {
 	fixed("/api/v0/services", map[string]any{"services": []map[string]any{{"name": "shop", "roles": []string{"worker"}}}})
 	fixed("/api/v0/alerts", map[string]any{"alerts": []map[string]any{{"id": "1", "status": "CRITICAL", "monitorId": "2cSZzK3XfmG", "openedAt": 1780000000, "message": "503"},
 		{"id": "2", "status": "WARNING", "monitorId": "other", "openedAt": 1780000000}}})
-	f.Handler = f.guarded(mux, map[string]string{"X-Api-Key": Key}, mkRefuse)
+	f.Handler = published.Checked("mackerel", f.guarded(mux, map[string]string{"X-Api-Key": Key}, mkRefuse), nil)
 	return f
 }
 

@@ -2,11 +2,12 @@ package testmonitors
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/noren-dev/noren/internal/published"
 )
 
 // nrAccount is the number of the account that NewRelic has.
@@ -21,14 +22,37 @@ type nrRule struct {
 	Schedule    *nrSchedule  `json:"schedule"`
 }
 
-type nrCondition struct {
-	Operator   string `json:"operator"`
-	Conditions []struct {
-		Attribute string   `json:"attribute"`
-		Operator  string   `json:"operator"`
-		Values    []string `json:"values"`
-	} `json:"conditions"`
+// told is a rule as answers tell it: its times have an offset.
+func (x *nrRule) told() nrRule {
+	told := *x
+	if x.Schedule == nil {
+		return told
+	}
+	s := *x.Schedule
+	if zone, err := time.LoadLocation(s.TimeZone); err == nil {
+		for _, text := range []*string{&s.StartTime, &s.EndTime} {
+			if t, err := time.ParseInLocation(nrNaive, *text, zone); err == nil {
+				*text = t.Format("2006-01-02T15:04:05-07:00")
+			}
+		}
+	}
+	told.Schedule = &s
+	return told
 }
+
+type nrCondition struct {
+	Operator   string   `json:"operator"`
+	Conditions []nrPart `json:"conditions"`
+}
+
+type nrPart struct {
+	Attribute string   `json:"attribute"`
+	Operator  string   `json:"operator"`
+	Values    []string `json:"values"`
+}
+
+// nrNaive is how times are written, in the zone beside them.
+const nrNaive = "2006-01-02T15:04:05"
 
 type nrSchedule struct {
 	StartTime string `json:"startTime"`
@@ -42,12 +66,19 @@ type nrSchedule struct {
 // without an offset beside a zone, errors with status 200).
 func NewRelic() *Fake {
 	f := &Fake{Now: time.Now}
+	f.IsRead = NerdGraphReads
 	n := &newRelic{Fake: f}
+	f.standing = func() []any { return those(n.all, func(x *nrRule) bool { return n.wrong(x) == "" }) }
+	f.colleague = func(until time.Time) {
+		name, enabled := "a colleague's", true
+		n.all = append(n.all, &nrRule{ID: n.id("%d"), Name: &name, Enabled: &enabled, Schedule: &nrSchedule{StartTime: n.Now().UTC().Format(nrNaive), EndTime: until.Format(nrNaive), TimeZone: "UTC"},
+			Condition: &nrCondition{Operator: "AND", Conditions: []nrPart{{"policyName", "EQUALS", []string{"Shop"}}}}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", n.serve)
-	f.Handler = f.guarded(mux, map[string]string{"API-Key": Key}, func(w http.ResponseWriter, status int, text string) {
+	f.Handler = published.Checked("newrelic", f.guarded(mux, map[string]string{"API-Key": Key}, func(w http.ResponseWriter, status int, text string) {
 		answer(w, status, map[string]any{"error": map[string]string{"title": text}})
-	})
+	}), nil)
 	return f
 }
 
@@ -91,11 +122,11 @@ func (n *newRelic) serve(w http.ResponseWriter, r *http.Request) {
 			made("alertsMutingRuleCreate", v.Rule.ID)
 		}
 	case strings.Contains(q, "mutingRules"):
-		raw, err := json.Marshal(n.all)
-		if err != nil || n.all == nil {
-			raw = []byte("[]")
+		rules := []nrRule{}
+		for _, x := range n.all {
+			rules = append(rules, x.told())
 		}
-		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"actor": map[string]any{"account": map[string]any{"alerts": map[string]any{"mutingRules": json.RawMessage(raw)}}}}})
+		answer(w, http.StatusOK, map[string]any{"data": map[string]any{"actor": map[string]any{"account": map[string]any{"alerts": map[string]any{"mutingRules": rules}}}}})
 	case i < 0:
 		nrRefuse(w, "NOT_FOUND", "Not Found")
 	case strings.Contains(q, "alertsMutingRuleUpdate("):
@@ -113,27 +144,31 @@ func (n *newRelic) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (n *newRelic) right(w http.ResponseWriter, x *nrRule) bool {
-	wrong := ""
-	switch {
-	case x == nil || x.Name == nil || x.Enabled == nil || x.Condition == nil:
-		wrong = "name, enabled and condition are required"
-	case x.Condition.Operator != "AND" && x.Condition.Operator != "OR":
-		wrong = "condition.operator must be AND or OR"
-	case len(x.Condition.Conditions) == 0 || len(x.Condition.Conditions) > 20:
-		wrong = "there must be 1 to 20 conditions"
-	case x.Schedule == nil:
-		wrong = "in this test a rule without an end is refused"
-	case len(x.Description) > 255:
-		wrong = "description is too long" // in this test
-	default:
-		_, errStart := time.Parse("2006-01-02T15:04:05", x.Schedule.StartTime)
-		end, errEnd := time.Parse("2006-01-02T15:04:05", x.Schedule.EndTime)
-		if errStart != nil || errEnd != nil || x.Schedule.TimeZone == "" || !end.After(n.Now()) {
-			wrong = "schedule must have naive times and a time zone, and end in the future"
-		}
-	}
+	wrong := n.wrong(x)
 	if wrong != "" {
 		nrRefuse(w, "BAD_USER_INPUT", wrong)
 	}
 	return wrong == ""
+}
+
+// wrong is what is wrong with a rule, "" if nothing is.
+func (n *newRelic) wrong(x *nrRule) string {
+	switch {
+	case x == nil || x.Name == nil || x.Enabled == nil || x.Condition == nil:
+		return "name, enabled and condition are required"
+	case x.Condition.Operator != "AND" && x.Condition.Operator != "OR":
+		return "condition.operator must be AND or OR"
+	case len(x.Condition.Conditions) == 0 || len(x.Condition.Conditions) > 20:
+		return "there must be 1 to 20 conditions"
+	case x.Schedule == nil:
+		return "in this test a rule without an end is refused"
+	case len(x.Description) > 255:
+		return "description is too long" // in this test
+	}
+	_, errStart := time.Parse(nrNaive, x.Schedule.StartTime)
+	end, errEnd := time.Parse(nrNaive, x.Schedule.EndTime)
+	if errStart != nil || errEnd != nil || x.Schedule.TimeZone == "" || !end.After(n.Now()) {
+		return "schedule must have naive times and a time zone, and end in the future"
+	}
+	return ""
 }

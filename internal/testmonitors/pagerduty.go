@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/noren-dev/noren/internal/published"
 )
 
 type pdReference struct {
@@ -28,6 +30,11 @@ type pdWindow struct {
 func PagerDuty() *Fake {
 	f := &Fake{Now: time.Now}
 	p := &pagerDuty{Fake: f}
+	f.standing = func() []any { return those(p.all, func(x *pdWindow) bool { return x.EndTime.After(p.Now()) }) }
+	f.colleague = func(until time.Time) {
+		p.all = append(p.all, &pdWindow{ID: p.id("PW%05d"), Type: "maintenance_window", StartTime: p.Now(), EndTime: until, Description: "a colleague's",
+			Services: []pdReference{{ID: "PSHOP", Type: "service_reference"}}})
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /maintenance_windows", p.list)
 	mux.HandleFunc("POST /maintenance_windows", p.create)
@@ -43,11 +50,11 @@ func PagerDuty() *Fake {
 	mux.HandleFunc("GET /incidents", func(w http.ResponseWriter, r *http.Request) {
 		found := []any{}
 		if slices.Contains(r.URL.Query()["service_ids[]"], "PSHOP") {
-			found = append(found, map[string]any{"title": "Checkout is slow", "created_at": p.Now(), "service": pdReference{ID: "PSHOP", Summary: "Shop"}})
+			found = append(found, map[string]any{"title": "Checkout is slow", "created_at": p.Now(), "service": pdReference{ID: "PSHOP", Type: "service_reference", Summary: "Shop"}})
 		}
 		answer(w, http.StatusOK, map[string]any{"incidents": found})
 	})
-	f.Handler = f.guarded(mux, map[string]string{"Authorization": "Token token=" + Key, "Accept": "application/vnd.pagerduty+json;version=2"}, pdRefuse)
+	f.Handler = published.Checked("pagerduty", f.guarded(mux, map[string]string{"Authorization": "Token token=" + Key, "Accept": "application/vnd.pagerduty+json;version=2"}, pdRefuse), nil)
 	return f
 }
 
@@ -69,7 +76,7 @@ func (p *pagerDuty) list(w http.ResponseWriter, r *http.Request) {
 	}
 	open := slices.DeleteFunc(slices.Clone(p.all), func(x *pdWindow) bool { return !x.EndTime.After(p.Now()) })
 	from, to := window(r, "offset", "limit", 25, len(open))
-	answer(w, http.StatusOK, map[string]any{"maintenance_windows": open[from:to], "more": to < len(open), "limit": to - from, "offset": from})
+	answer(w, http.StatusOK, map[string]any{"maintenance_windows": some(open[from:to]), "more": to < len(open), "limit": to - from, "offset": from})
 }
 
 // read decodes and checks a window; it answers what is wrong.

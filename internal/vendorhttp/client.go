@@ -33,6 +33,8 @@ type Options struct {
 	// "Bearer ", and the key.
 	Keys   map[string]Secret
 	CAFile string
+	// Pace is how often the system may be asked; zero: as often as need be.
+	Pace Pace
 }
 
 // A Secret is a header's value that is never shown.
@@ -48,6 +50,7 @@ type Client struct {
 	secrets      []string
 	held         []string // where the keys are, for people
 	http         *http.Client
+	turns        *turns // nil: no pace
 }
 
 // New reads the keys and makes a client. It asks nothing yet.
@@ -66,6 +69,9 @@ func New(o Options) (*Client, error) {
 		}
 		c.headers[name] = s.Prefix + key
 		c.secrets, c.held = append(c.secrets, key), append(c.held, s.Key.String())
+	}
+	if o.Pace.Calls > 0 {
+		c.turns = &turns{pace: o.Pace}
 	}
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true}
 	if o.CAFile != "" {
@@ -117,6 +123,9 @@ func (c *Client) Call(ctx context.Context, r Request, into any) error {
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := c.turn(ctx, r); err != nil {
+		return err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
@@ -186,6 +195,9 @@ func Status(err error) int {
 // refused says what a refusal means to a person.
 func (c *Client) refused(r Request, res *http.Response, raw []byte) error {
 	refusal := &Refusal{Status: res.StatusCode, Words: c.Clean(words(raw)), after: retryAfter(res.Header)}
+	if crowded := res.StatusCode == http.StatusTooManyRequests || res.StatusCode == 420; crowded && refusal.after == 0 && c.turns != nil {
+		refusal.after = c.turns.pace.Per / 6 // another process asks, too: some tries last for the whole span
+	}
 	f := &fault.Fault{Code: fault.Invalid, Summary: c.system + " refuses it",
 		Detail: fmt.Sprintf("%s about %s: %s.", c.system, r.What, strings.TrimSuffix(refusal.Error(), ".")), Err: refusal}
 	switch s := res.StatusCode; {

@@ -41,6 +41,8 @@ func (h Human) leftover(l control.Leftover, now time.Time) string {
 	switch {
 	case l.Cause == control.NoMark && l.Ours:
 		return red("no mark") + "  " + l.What + since(l, now)
+	case l.Cause == control.Tagged:
+		return bold(name) + "  " + l.What + since(l, now) + "\n    " + yellow("It is all that is left of its closing.")
 	case l.Cause == control.NoMark:
 		return faint("worth a look") + "  " + l.What + since(l, now)
 	case !l.Recoverable():
@@ -113,6 +115,9 @@ func (h Human) Recovery(rec *control.Recovery, now time.Time) {
 			h.print("    %s an older noren left the mark, which tells no more than the target: %s is restored, and not proved open.\n", yellow("warning:"), strings.Join(names, ", "))
 		}
 	}
+	for _, l := range rec.Tagged {
+		h.print("  %s is noren's own, and all that is left of its closing: it is taken away\n", bold(l.Target))
+	}
 	h.print("  %s the noren that made a run must not be at work on it any more: its mark cannot tell.\n", yellow("warning:"))
 	for _, l := range rec.Stuck {
 		h.print("  %s %s: %s\n", yellow("warning:"), l.Target, l.What)
@@ -129,7 +134,7 @@ func (j JSON) Leftovers(r *control.LeftoverReport, stateDir string, _ time.Time)
 	for _, e := range r.Environments {
 		found := []map[string]any{}
 		for _, l := range e.Leftovers {
-			m := map[string]any{"target": l.Target, "cause": l.Cause, "what": l.What, "ours": l.Ours, "recoverable": l.Recoverable(),
+			m := map[string]any{"target": l.Target, "cause": l.Cause, "what": l.What, "ours": l.Ours, "recoverable": l.Recoverable() || l.Cause == control.Tagged,
 				"run": l.Run, "by": l.By, "service": l.Service, "reason": l.Reason, "try": l.Try}
 			if !l.Since.IsZero() {
 				m["since"] = l.Since
@@ -162,5 +167,9 @@ func (j JSON) Recovery(rec *control.Recovery, _ time.Time) {
 	for _, l := range rec.Stuck {
 		stuck = append(stuck, l.Target)
 	}
-	j.put(j.Out, "recovery", map[string]any{"environment": rec.Environment.Name, "runs": runs, "stuck": stuck})
+	tagged := []string{}
+	for _, l := range rec.Tagged {
+		tagged = append(tagged, l.Target)
+	}
+	j.put(j.Out, "recovery", map[string]any{"environment": rec.Environment.Name, "runs": runs, "tagged": tagged, "stuck": stuck})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/noren-dev/noren/internal/driver/appstatus"
 	"github.com/noren-dev/noren/internal/driver/argocd"
 	"github.com/noren-dev/noren/internal/driver/aws"
+	"github.com/noren-dev/noren/internal/driver/cachet"
 	"github.com/noren-dev/noren/internal/driver/datadog"
 	"github.com/noren-dev/noren/internal/driver/flux"
 	"github.com/noren-dev/noren/internal/driver/gate"
@@ -43,5 +44,6 @@ func Registry() *driver.Registry {
 		webhook.Driver(),
 		smtp.Driver(),
 		statuspage.Driver(),
+		cachet.Driver(),
 	)
 }

@@ -36,11 +36,9 @@ func hearing(upto *int64) driver.Hearing {
 	}
 }
 
-// TestMails has a server that speaks STARTTLS look into what it gets: long texts,
-// and texts that would be headers.
-func TestMails(t *testing.T) {
-	t.Parallel()
-	m, err := testchannels.NewMail("noren", "secret")
+// mailed is a configuration that leads to a server of which users have a password.
+func mailed(t *testing.T, m *testchannels.Mail, err error) smtp.Config {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +53,55 @@ func TestMails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, smtp.Config{Host: "127.0.0.1", Port: port, From: "noren <n@example.com>", To: []string{"a@example.com", "\"B, c\" <b@example.com>"},
-		User: "noren", PasswordFile: filepath.Join(dir, "password"), CAFile: filepath.Join(dir, "ca")})
+	return smtp.Config{Host: "127.0.0.1", Port: port, From: "n@example.com", To: []string{"a@example.com"}, User: "noren", PasswordFile: filepath.Join(dir, "password"), CAFile: filepath.Join(dir, "ca")}
+}
+
+// TestImplicitTLS has a server that speaks TLS from the first byte; one that is
+// vouched for by nobody is told nothing, and one that speaks STARTTLS is refused.
+func TestImplicitTLS(t *testing.T) {
+	t.Parallel()
+	m, err := testchannels.NewImplicitMail("noren", "secret")
+	cfg := mailed(t, m, err)
+	cfg.TLS = "implicit"
+	upto := int64(0)
+	if err := open(t, cfg).Hear(t.Context(), "smtp", hearing(&upto)); err != nil || upto != 7 || len(m.Lines()) != 2 {
+		t.Errorf("kept %d, took %q: %v", upto, m.Lines(), err)
+	}
+	stranger := cfg
+	stranger.CAFile = ""
+	if err := open(t, stranger).Hear(t.Context(), "smtp", hearing(&upto)); err == nil || !strings.Contains(err.Error(), "not who it should be") {
+		t.Errorf("a server that nobody vouches for: %v", err)
+	}
+	if n := len(m.Lines()); n != 2 {
+		t.Errorf("%d mails, want the 2 of before", n)
+	}
+}
+
+// TestRelay has a server without TLS that takes mails of anybody, and takes it at
+// its word: the same server is refused unless tls is none.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	m, err := testchannels.NewRelay()
+	cfg := mailed(t, m, err)
+	cfg.User, cfg.PasswordFile, cfg.CAFile = "", "", ""
+	upto := int64(0)
+	if err := open(t, cfg).Hear(t.Context(), "smtp", hearing(&upto)); err == nil || !strings.Contains(err.Error(), "tls: none") || upto != 0 {
+		t.Errorf("without tls: none: kept %d, %v", upto, err)
+	}
+	cfg.TLS = "none"
+	if err := open(t, cfg).Hear(t.Context(), "smtp", hearing(&upto)); err != nil || upto != 7 || len(m.Lines()) != 2 || len(m.Wrongs()) > 0 {
+		t.Errorf("kept %d, took %q, wrong %q: %v", upto, m.Lines(), m.Wrongs(), err)
+	}
+}
+
+// TestMails has a server that speaks STARTTLS look into what it gets: long texts,
+// and texts that would be headers.
+func TestMails(t *testing.T) {
+	t.Parallel()
+	m, err := testchannels.NewMail("noren", "secret")
+	cfg := mailed(t, m, err)
+	cfg.From, cfg.To = "noren <n@example.com>", []string{"a@example.com", "\"B, c\" <b@example.com>"}
+	s := open(t, cfg)
 	upto := int64(0)
 	if err := s.Hear(t.Context(), "smtp", hearing(&upto)); err != nil {
 		t.Fatal(err, m.Wrongs())

@@ -3,6 +3,7 @@ package statuspage
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/action/actiontest"
+	"github.com/noren-dev/noren/internal/announce"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/testchannels"
 )
@@ -36,7 +38,7 @@ func newPage(t testing.TB) (*testchannels.Statuspage, *driver.Session, Config) {
 	return page, driver.NewRegistry(Driver()).Open(driver.Env{Name: "prod", Now: time.Now}, driver.Configs{"statuspage": raw}), cfg
 }
 
-var shop = AnnounceParams{Service: "shop", Since: noon, Until: noon.Add(time.Hour), Name: "Maintenance (shop)", Body: "Back soon."}
+var shop = announce.Params{Service: "shop", Since: noon, Until: noon.Add(time.Hour), Name: "Maintenance (shop)", Body: "Back soon."}
 
 func params(t testing.TB) json.RawMessage {
 	t.Helper()
@@ -117,6 +119,86 @@ func TestLostAnswerMakesNoSecond(t *testing.T) {
 	}
 }
 
+// TestTwoOfNorens completes both maintenances that two norens made of one service.
+func TestTwoOfNorens(t *testing.T) {
+	t.Parallel()
+	page, _, cfg := newPage(t)
+	s, err := connect(t.Context(), cfg, driver.Env{Name: "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := announce.Entry{Service: "shop", Name: shop.Name, Since: shop.Since, Until: shop.Until, Before: "degraded_performance"}
+	for range 2 {
+		if err := s.Begin(t.Context(), e, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := s.Open(shop)
+	now, err := c.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Apply(t.Context(), now, &announce.State{Component: "degraded_performance"}); err != nil {
+		t.Fatal(err)
+	}
+	if all := page.Standing(); len(all) != 1 || all[0] != "c1 degraded_performance" {
+		t.Errorf("left: %q", all)
+	}
+}
+
+// TestManyServices closes and opens more services than a minute has calls for, if
+// each were read by itself: looks side by side are answered by one list, and what
+// is left fits.
+func TestManyServices(t *testing.T) {
+	t.Parallel()
+	page, _, cfg := newPage(t)
+	const services = 12
+	cfg.Components = map[string]string{}
+	for i := range services {
+		id := fmt.Sprintf("m%d", i)
+		page.Components[id], cfg.Components[fmt.Sprintf("shop%d", i)] = "operational", id
+	}
+	s, err := connect(t.Context(), cfg, driver.Env{Name: "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	observe := func() {
+		ctx := driver.WithBatch(t.Context(), driver.Batch{Since: time.Now(), Size: services})
+		for name := range cfg.Components {
+			p := shop
+			p.Service = name
+			if _, err := s.Open(p).Observe(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.OpenThere(announce.ThereParams{Service: name}).Check(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	observe() // as for a plan
+	observe() // before anything is written
+	ctx := driver.WithBatch(t.Context(), driver.Batch{Since: time.Now(), Size: services})
+	for name := range cfg.Components {
+		p := shop
+		p.Service = name
+		c := s.Open(p)
+		from := &announce.State{Component: "operational"}
+		to, err := c.Propose(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Apply(ctx, from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := page.Calls(); n > pace.Calls {
+		t.Errorf("%d calls, and Statuspage takes %d in %s", n, pace.Calls, pace.Per)
+	}
+	if n, wrong := page.Incidents(), page.Wrongs(); n != services || len(wrong) > 0 {
+		t.Errorf("%d maintenances, %v", n, wrong)
+	}
+}
+
 // TestAnothersMaintenance is one that another closing announced.
 func TestAnothersMaintenance(t *testing.T) {
 	t.Parallel()
@@ -125,7 +207,7 @@ func TestAnothersMaintenance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	there, err := json.Marshal(Announced{Component: "under_maintenance", Maintenance: &Maintenance{Name: "x", Since: noon, Until: noon.Add(time.Minute)}})
+	there, err := json.Marshal(announce.State{Component: "under_maintenance", Maintenance: &announce.Maintenance{Name: "x", Since: noon, Until: noon.Add(time.Minute)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,15 +14,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/noren-dev/noren/internal/action"
+	"github.com/noren-dev/noren/internal/announce"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/vendorhttp"
 )
@@ -55,19 +51,8 @@ func (c Config) Validate() error {
 	if !idForm.MatchString(c.Page) {
 		return fmt.Errorf("page: %q is no id of a page, such as kctbh9vrtdwd", c.Page)
 	}
-	if len(c.Components) == 0 {
-		return errors.New("components: name the component of at least one service, such as components: {shop: 8kbf7d35c070}")
-	}
-	seen := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(c.Components)) {
-		id := c.Components[name]
-		if !idForm.MatchString(id) {
-			return fmt.Errorf("components: %q of %s is no id of a component, such as 8kbf7d35c070", id, name)
-		}
-		if other := seen[id]; other != "" {
-			return fmt.Errorf("components: %s and %s have one component: opening one would call the other open", other, name)
-		}
-		seen[id] = name
+	if err := announce.CheckComponents(c.Components, idForm, "8kbf7d35c070"); err != nil {
+		return err
 	}
 	if c.KeyEnv != "" && c.KeyFile != "" {
 		return errors.New("key_file and key_env are both given; keep one")
@@ -76,110 +61,43 @@ func (c Config) Validate() error {
 }
 
 // ServicesNamed implements driver.ServiceNamer.
-func (c Config) ServicesNamed() map[string]string {
-	named := map[string]string{}
-	for name := range c.Components {
-		named["components."+name] = name
-	}
-	return named
-}
+func (c Config) ServicesNamed() map[string]string { return announce.ServicesNamed(c.Components) }
 
 // Driver returns the driver "statuspage".
 func Driver() *driver.Driver {
 	return driver.New("statuspage", "announces closings on Statuspage as scheduled maintenance", connect,
 		driver.Changes("statuspage/maintenance.announce", "A maintenance of the service is in progress on the status page", openAnnounce),
 		driver.Checks("statuspage/component.there", "The service's component is on the status page, and noren may read it", openThere),
-		driver.Announces(tell),
-		driver.FindsTraces(findTraces),
+		driver.Announces((*announce.System).Tell),
+		driver.FindsTraces(func(ctx context.Context, s *announce.System) (*driver.Traces, error) { return s.Traces(ctx) }),
 	)
 }
 
-type conn struct {
-	cfg    Config
-	env    string
-	client *vendorhttp.Client
-}
-
-func connect(_ context.Context, cfg Config, env driver.Env) (*conn, error) {
-	key := vendorhttp.Key{Env: cfg.KeyEnv, File: cfg.KeyFile, Usual: usualKey, Names: [2]string{"key_env", "key_file"}}
-	client, err := vendorhttp.New(vendorhttp.Options{System: "Statuspage", Base: cmp.Or(cfg.URL, apiURL) + "/pages/" + url.PathEscape(cfg.Page),
-		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "OAuth ", Key: key}}})
-	if err != nil {
-		return nil, err
-	}
-	return &conn{cfg, env.Name, client}, nil
-}
-
-func (c *conn) target(service string) string { return "statuspage:" + c.cfg.Page + "/" + service }
+// pace is what Statuspage takes: a call a second, over a minute. More are refused
+// with 420. Source: https://developer.statuspage.io (rate limiting).
+var pace = vendorhttp.Pace{Calls: 60, Per: time.Minute}
 
 // longestName is of a maintenance.
 const longestName = 250
 
-// tell announces the services that have a component.
-func tell(c *conn, a driver.Announcement) (driver.Telling, error) {
-	if c.cfg.Components[a.Service] == "" {
-		return driver.Telling{}, nil
-	}
-	p := AnnounceParams{Service: a.Service, Since: a.Since.UTC().Truncate(time.Second), Until: a.Until.UTC().Truncate(time.Second), Name: a.Words[a.Lang].Title + " (" + a.Service + ")"}
-	if a.Until.IsZero() {
-		p.Until = time.Time{}
-	}
-	if runes := []rune(p.Name); len(runes) > longestName {
-		p.Name = string(runes[:longestName])
-	}
-	langs := slices.Sorted(maps.Keys(a.Words))
-	slices.SortStableFunc(langs, func(x, y string) int { return rank(x, a.Lang) - rank(y, a.Lang) })
-	var texts []string
-	for _, lang := range langs {
-		texts = append(texts, strings.TrimSpace(a.Words[lang].Title+"\n"+a.Words[lang].Detail))
-	}
-	p.Body = strings.Join(texts, "\n\n")
-	return driver.Telling{
-		Checks: []driver.Call{{Action: "statuspage/component.there", Params: ThereParams{Service: a.Service}}},
-		Calls:  []driver.Call{{Action: "statuspage/maintenance.announce", Params: p}},
-	}, nil
-}
-
-// rank puts the main language first.
-func rank(lang, first string) int {
-	if lang == first {
-		return 0
-	}
-	return 1
-}
-
-// ThereParams are the parameters of statuspage/component.there.
-type ThereParams struct {
-	Service string `json:"service" jsonschema_description:"The service, as noren.yaml names it."`
-}
-
-type there struct {
-	c       *conn
-	service string
-}
-
-func openThere(c *conn, p ThereParams) (*there, error) { return &there{c, p.Service}, nil }
-
-// Target names the component.
-func (t *there) Target() string { return t.c.target(t.service) }
-
-// Check reads the component.
-func (t *there) Check(ctx context.Context) (action.Verdict, error) {
-	status, err := t.c.component(ctx, t.service)
+func connect(_ context.Context, cfg Config, env driver.Env) (*announce.System, error) {
+	key := vendorhttp.Key{Env: cfg.KeyEnv, File: cfg.KeyFile, Usual: usualKey, Names: [2]string{"key_env", "key_file"}}
+	client, err := vendorhttp.New(vendorhttp.Options{System: "Statuspage", Base: cmp.Or(cfg.URL, apiURL) + "/pages/" + url.PathEscape(cfg.Page),
+		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "OAuth ", Key: key}}, Pace: pace})
 	if err != nil {
-		return action.Verdict{}, err
+		return nil, err
 	}
-	return action.Verdict{OK: true, Summary: t.service + " is " + status + " on the status page"}, nil
+	where := "https://manage.statuspage.io/pages/" + cfg.Page + "/incidents"
+	return &announce.System{Book: &book{cfg: cfg, env: env.Name, client: client}, Env: env.Name, Action: "statuspage/maintenance.announce", Check: "statuspage/component.there", During: underMaintenance, Longest: longestName, Where: where,
+		Target: func(service string) string { return "statuspage:" + cfg.Page + "/" + service },
+		Has:    func(service string) bool { return cfg.Components[service] != "" },
+		ByHand: func(e announce.Entry) string { return "Complete it at " + where + "/" + e.ID }}, nil
 }
 
-func (c *conn) component(ctx context.Context, service string) (string, error) {
-	var found struct {
-		Status string `json:"status"`
-	}
-	id := c.cfg.Components[service]
-	if id == "" {
-		return "", fmt.Errorf("statuspage: %s has no component in noren.yaml", service)
-	}
-	err := c.client.Call(ctx, vendorhttp.Request{Method: http.MethodGet, Path: "/components/" + url.PathEscape(id), What: "the component " + id + " of " + service}, &found)
-	return found.Status, err
+func openAnnounce(s *announce.System, p announce.Params) (driver.Typed[announce.State], error) {
+	return s.Open(p), nil
+}
+
+func openThere(s *announce.System, p announce.ThereParams) (*announce.There, error) {
+	return s.OpenThere(p), nil
 }
