@@ -199,7 +199,7 @@ func TestTagTellsItsClosing(t *testing.T) {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	made := found.Unmarked[0].Made
-	if made.Token != "m1" || made.Monitor != "check out" || made.Call.Action != "bell/mute" || !made.Before.IsZero() {
+	if made.Token != "m1" || made.Monitor != "check out" || made.Call.Action != "bell/mute.mute" || !made.Before.IsZero() {
 		t.Errorf("%+v", made)
 	}
 	c := driver.Bare(driver.Typed[mute.State[what]](s.Open(made.Call.Params.(mute.Params[what])))).Change
