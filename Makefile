@@ -9,7 +9,9 @@ MAKEFLAGS += --no-builtin-rules
 VERSION ?=
 SIZES ?= 10,100,300,1000,3000
 ROUNDS ?= 3
-ONLY ?= ColdStart|Compare|Faults|Gate
+ONLY ?= ColdStart|Compare|Faults|Gate|AWS|AWSBuckets
+# A folder with terraform's AWS provider, as `terraform providers mirror` makes it.
+TERRAFORM_PLUGINS ?= /opt/tf-plugins
 LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION))
 
 .PHONY: help
@@ -50,7 +52,7 @@ lint: fmt-check mod-check ## look for mistakes with golangci-lint and go vet's f
 	@cd tools && go vet ./... && go test ./...
 	@cd test/kubeserver && gofmt -l . | (! grep .)
 	@cd test/bench/kubectl && gofmt -l . | (! grep .)
-	@for f in .ci/run tools/*.sh test/kubeserver/*.sh test/moto/*.sh test/bench/servers/*.sh examples/demo/*.sh; do bash -n "$$f"; done
+	@for f in .ci/run tools/*.sh test/kubeserver/*.sh test/moto/*.sh test/bench/servers/*.sh test/bench/aws/*.sh examples/demo/*.sh; do bash -n "$$f"; done
 
 .PHONY: fmt-check
 fmt-check: ## check that every Go file is formatted
@@ -89,11 +91,12 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-compare
-bench-compare: test-tools ## noren beside scripts, client-go, nginx, Caddy: writes docs/benchmarks.md; SIZES, ROUNDS, ONLY
+bench-compare: test-tools ## noren beside scripts, client-go, boto3, terraform, nginx: writes docs/benchmarks.md; SIZES, ROUNDS, ONLY
 	@cd test/bench/kubectl && CGO_ENABLED=0 go build -ldflags '-s -w' -o "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" .
-	@PATH="$$(test/kubeserver/install.sh):$$PATH" go test ./test/bench -run '^Test($(ONLY))$$' -v -count=1 -timeout 4h \
+	@PATH="$$(test/kubeserver/install.sh):$$(test/moto/install.sh):$$PATH" go test ./test/bench -run '^Test($(ONLY))$$' -v -count=1 -timeout 4h \
 	  -compare '$(SIZES)' -rounds '$(ROUNDS)' -servers "$$(test/bench/servers/install.sh)" \
 	  -kubectl "$${NOREN_TEST_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/noren-test}/kubectl" \
+	  -aws-tools "$$(test/bench/aws/install.sh)" -terraform "$$(command -v terraform || true)" -terraform-plugins '$(TERRAFORM_PLUGINS)' \
 	  -document '$(CURDIR)/docs/benchmarks.md' -made-by 'make bench-compare SIZES=$(SIZES) ROUNDS=$(ROUNDS)' | grep -v -e '^=== ' -e '^--- PASS'
 
 .PHONY: ci

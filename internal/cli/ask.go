@@ -112,6 +112,15 @@ func (a *app) confirm(ctx context.Context, p *plan.Plan, flags confirmFlags) (ru
 	return run.Answered, nil
 }
 
+// warn says what a plan warns of to whoever is not asked, and so is not shown it.
+func (a *app) warn(p *plan.Plan) {
+	for _, n := range p.Notes {
+		if n.Warn {
+			a.view.Say("warning: %s", n.Text)
+		}
+	}
+}
+
 func (a *app) confirmByName(ctx context.Context, what, env string) error {
 	var typed string
 	a.view.Say("\n  %s IS A PROTECTED ENVIRONMENT. You are about to %s.\n", strings.ToUpper(env), what)

@@ -156,6 +156,8 @@ func (a *app) extend(ctx context.Context, c *control.Control, req control.Extend
 	for _, p := range plans {
 		if a.interactive() {
 			a.view.Brief().Extension(p, a.Now())
+		} else {
+			a.warn(p.Plan)
 		}
 		how, err := a.confirm(ctx, p.Plan, confirm)
 		if err != nil {

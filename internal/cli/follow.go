@@ -42,6 +42,8 @@ func (a *app) close(ctx context.Context, c *control.Control, req control.CloseRe
 	}
 	if a.interactive() {
 		a.view.Brief().Closing(closing, a.Now())
+	} else {
+		a.warn(closing.Plan)
 	}
 	how, err := a.confirm(ctx, closing.Plan, confirm)
 	if err != nil {
@@ -84,6 +86,8 @@ func (a *app) open(ctx context.Context, c *control.Control, req control.OpenRequ
 	for _, p := range plans {
 		if a.interactive() {
 			a.view.Brief().Opening(p, a.Now())
+		} else {
+			a.warn(p)
 		}
 		how, err := a.confirm(ctx, p, confirm)
 		if err != nil {

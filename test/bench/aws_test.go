@@ -3,6 +3,7 @@ package bench
 import (
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func TestAWS(t *testing.T) {
 		}
 		endpoints, monitors, times = 30, 40, *rounds
 		ways = append(ways, cliWay("`xargs -P16` of the AWS CLI", 16), cliWay("shell loop of the AWS CLI", 1))
-		if *terraform != "" {
+		if _, err := os.Stat(*plugins); *terraform != "" && err == nil {
 			ways = append(ways, terraformWay())
 		}
 	}
