@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -308,16 +309,29 @@ func (a *app) chooseContexts(ctx context.Context, flags initFlags) ([]string, er
 func (a *app) drafted(path, schema string, d *control.Drafted) {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "ENVIRONMENT\tSERVICE\tENTRANCE\tHOSTS\tHEALTH\tOWNER\n")
+	head := "ENVIRONMENT\tSERVICE\tENTRANCE\tHOSTS\tHEALTH\tOWNER"
+	rest := slices.ContainsFunc(d.Found, func(f control.FoundEntrance) bool { return len(f.Workloads) > 0 })
+	if rest {
+		head += "\tWORKLOADS"
+	}
+	fmt.Fprintln(table, head)
 	found := []map[string]any{}
 	for _, f := range d.Found {
 		owner := "-"
 		if f.Owner != nil {
 			owner = f.Owner.System + " " + f.Owner.Name
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s %s\t%s\t%s\t%s\n", f.Environment, f.Service, f.Kind, f.Name, orDash(f.Hosts), orDash(f.Health), owner)
+		row := fmt.Sprintf("%s\t%s\t%s %s\t%s\t%s\t%s", f.Environment, f.Service, f.Kind, f.Name, orDash(f.Hosts), orDash(f.Health), owner)
+		var works []string
+		for _, w := range f.Workloads {
+			works = append(works, w.Kind+" "+w.Name)
+		}
+		if rest {
+			row += "\t" + orDash(works)
+		}
+		fmt.Fprintln(table, row)
 		found = append(found, map[string]any{"environment": f.Environment, "service": f.Service, "kind": f.Kind, "name": f.Name,
-			"hosts": f.Hosts, "health": f.Health, "class": f.Class, "owner": f.Owner, "api": f.API, "team": f.Team})
+			"hosts": f.Hosts, "health": f.Health, "class": f.Class, "owner": f.Owner, "api": f.API, "team": f.Team, "workloads": f.Workloads})
 	}
 	_ = table.Flush() // a strings.Builder does not fail
 	for _, n := range d.Notes {
