@@ -54,26 +54,32 @@ type grant struct{ actions, resources []string }
 
 // New puts a gate in front of the server at endpoint. It lets everything through
 // until it is given a policy.
-func New(t testing.TB, endpoint string) *Gate {
+func New(t testing.TB, endpoint string) *Gate { return Split(t, endpoint, endpoint) }
+
+// Split puts a gate in front of two servers: one for services that are spoken to
+// in AWS's query protocol, such as Elastic Load Balancing, one for all others.
+func Split(t testing.TB, queries, others string) *Gate {
 	t.Helper()
 	g := &Gate{}
-	server := httptest.NewServer(g.handler(t, endpoint))
+	server := httptest.NewServer(g.handler(way(t, queries), way(t, others)))
 	t.Cleanup(server.Close)
 	g.Endpoint = server.URL
 	return g
 }
 
-func (g *Gate) handler(t testing.TB, endpoint string) http.Handler {
+// way is a proxy to a server. It opens a connection for each request, so that a
+// server that cuts one off takes no other along.
+func way(t testing.TB, endpoint string) http.Handler {
+	t.Helper()
 	to, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host
 		},
-		// No network is quicker than the server behind: a connection for each.
 		Transport: &http.Transport{DisableKeepAlives: true},
 		ErrorHandler: func(rw http.ResponseWriter, _ *http.Request, _ error) {
 			if conn, _, err := http.NewResponseController(rw).Hijack(); err == nil {
@@ -81,6 +87,9 @@ func (g *Gate) handler(t testing.TB, endpoint string) http.Handler {
 			}
 		},
 	}
+}
+
+func (g *Gate) handler(queries, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -95,7 +104,11 @@ func (g *Gate) handler(t testing.TB, endpoint string) http.Handler {
 				return
 			}
 		}
-		proxy.ServeHTTP(w, r)
+		if spoken == query {
+			queries.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
 	})
 }
 

@@ -1,7 +1,9 @@
 package strict
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -20,7 +22,9 @@ type Service struct {
 	Deploying bool
 	// Stuck services start and stop no task.
 	Stuck bool
-	Tags  map[string]string
+	// Groups are the ARNs of the target groups that its tasks are in.
+	Groups []string
+	Tags   map[string]string
 
 	running int32
 }
@@ -78,6 +82,11 @@ func (svc *Service) shown(tags bool) map[string]any {
 		"deployments": []any{map[string]any{"status": "PRIMARY", "rolloutState": state}},
 		"events":      []any{map[string]any{"id": "1", "message": fmt.Sprintf("(service %s) has reached a steady state.", svc.Name)}},
 	}
+	var balancers []any
+	for _, g := range svc.Groups {
+		balancers = append(balancers, map[string]any{"targetGroupArn": g, "containerName": svc.Name, "containerPort": 80})
+	}
+	out["loadBalancers"] = balancers
 	if svc.Strategy != "" {
 		out["deploymentConfiguration"] = map[string]any{"strategy": svc.Strategy}
 	}
@@ -178,10 +187,18 @@ func listClusters(s *Server, _ struct{},
 	return map[string]any{"clusterArns": arns}, nil
 }
 
-func listServices(s *Server, in struct{ Cluster string },
+// listServices answers page by page. Source:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html
+func listServices(s *Server, in struct {
+	Cluster, NextToken string
+	MaxResults         int
+},
 ) (any, error) {
 	if err := s.clusterOf(in.Cluster); err != nil {
 		return nil, err
+	}
+	if in.MaxResults > 100 {
+		return nil, refuse("InvalidParameterException", "maxResults is at most 100")
 	}
 	arns := []string{}
 	for _, svc := range sorted(s.ecs) {
@@ -189,7 +206,13 @@ func listServices(s *Server, in struct{ Cluster string },
 			arns = append(arns, svc.arn())
 		}
 	}
-	return map[string]any{"serviceArns": arns}, nil
+	from, _ := strconv.Atoi(in.NextToken) // "" is the beginning
+	to := min(from+cmp.Or(in.MaxResults, 10), len(arns))
+	out := map[string]any{"serviceArns": arns[from:to]}
+	if to < len(arns) {
+		out["nextToken"] = strconv.Itoa(to)
+	}
+	return out, nil
 }
 
 func tagService(s *Server, in struct {
