@@ -26,6 +26,7 @@ type Service struct {
 	Groups []string
 	Tags   map[string]string
 
+	region  string
 	running int32
 }
 
@@ -33,7 +34,7 @@ type Service struct {
 func (s *Server) AddService(svc Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	svc.running = svc.Desired
+	svc.running, svc.region = svc.Desired, s.Region
 	if svc.Tags == nil {
 		svc.Tags = map[string]string{}
 	}
@@ -52,9 +53,9 @@ func (s *Server) ECS(name string) *Service { return s.ecs[name] }
 
 func (svc *Service) arn() string {
 	if svc.OldARN {
-		return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s", Region, Account, svc.Name)
+		return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s", svc.region, Account, svc.Name)
 	}
-	return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, svc.Cluster, svc.Name)
+	return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", svc.region, Account, svc.Cluster, svc.Name)
 }
 
 // step starts or stops one task.
@@ -145,7 +146,7 @@ func describeServices(s *Server, in struct {
 	for _, name := range in.Services {
 		svc := s.ecs[in.Cluster+"/"+name]
 		if svc == nil {
-			failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, in.Cluster, name), "reason": "MISSING"})
+			failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", s.Region, Account, in.Cluster, name), "reason": "MISSING"})
 			continue
 		}
 		services = append(services, svc.shown(len(in.Include) > 0))
@@ -181,7 +182,7 @@ func listClusters(s *Server, _ struct{},
 	for _, svc := range sorted(s.ecs) {
 		if !seen[svc.Cluster] {
 			seen[svc.Cluster] = true
-			arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", Region, Account, svc.Cluster))
+			arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", s.Region, Account, svc.Cluster))
 		}
 	}
 	return map[string]any{"clusterArns": arns}, nil

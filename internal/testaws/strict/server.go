@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// Region is where the server plays to be.
+	// Region is where a server plays to be unless it is told otherwise.
 	Region = "us-east-1"
 	// Account is the only account of it.
 	Account = "123456789012"
@@ -40,6 +40,8 @@ const (
 type Server struct {
 	// Endpoint is the address of every service.
 	Endpoint string
+	// Region is where it is. It is set before anything is added.
+	Region string
 
 	mu      sync.Mutex
 	ecs     map[string]*Service // by cluster/service
@@ -54,7 +56,7 @@ type Server struct {
 // Start runs a server for this test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
+	s := &Server{Region: Region, ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.Endpoint = server.URL
@@ -63,7 +65,7 @@ func Start(t testing.TB) *Server {
 
 // Section is the section aws of an environment that is this server, as YAML.
 func (s *Server) Section() string {
-	return fmt.Sprintf("{region: %s, endpoint: %q}", Region, s.Endpoint)
+	return fmt.Sprintf("{region: %s, endpoint: %q}", s.Region, s.Endpoint)
 }
 
 // Deny takes a right away from every caller: "ecs:UpdateService".
