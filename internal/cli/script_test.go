@@ -139,6 +139,10 @@ func TestScript(t *testing.T) {
 			"deaf":         cmdDeaf,
 			"forget":       cmdForget,
 			"heardall":     cmdHeardAll,
+
+			"moto":     cmdMoto,
+			"balancer": cmdBalancer,
+			"ecs":      cmdECS,
 		},
 	})
 }

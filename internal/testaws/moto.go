@@ -7,6 +7,7 @@ package testaws
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,27 +45,44 @@ var listening = regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
 // process at it: a test that calls it cannot be parallel. It ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	Isolate(t)
+	s, stop, err := Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return s
+}
+
+// Run runs a server, empty, until it is stopped or the context ends.
+func Run(ctx context.Context) (s *Server, stop func(), err error) {
 	path, err := exec.LookPath(serverBinary)
 	if err != nil {
-		t.Fatalf("%s is not in PATH: run make test-tools, and put what %s prints in PATH", serverBinary, installScript)
+		return nil, nil, fmt.Errorf("%s is not in PATH: run make test-tools, and put what %s prints in PATH", serverBinary, installScript)
 	}
-	Isolate(t)
 	// Port 0 lets the system choose one, which the server prints.
-	cmd := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", "0")
+	cmd := exec.CommandContext(ctx, path, "-H", "127.0.0.1", "-p", "0")
 	cmd.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
 	reader, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		_ = writer.Close()
-	})
-	s := &Server{Endpoint: endpointOf(t, reader)}
-	s.waitReady(t)
-	return s
+	}
+	endpoint, err := endpointOf(reader)
+	if err == nil {
+		s = &Server{Endpoint: endpoint}
+		err = s.waitReady(ctx)
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return s, stop, nil
 }
 
 // Isolate keeps the credentials and profiles of whoever runs the test out, and
@@ -88,8 +106,7 @@ func Isolate(t testing.TB) {
 
 // endpointOf reads the address that the server prints, and goes on reading, so
 // that the server is never held up.
-func endpointOf(t testing.TB, log io.Reader) string {
-	t.Helper()
+func endpointOf(log io.Reader) (string, error) {
 	found := make(chan string, 1)
 	go func() {
 		lines := bufio.NewScanner(log)
@@ -105,33 +122,31 @@ func endpointOf(t testing.TB, log io.Reader) string {
 	}()
 	select {
 	case endpoint := <-found:
-		return endpoint
+		return endpoint, nil
 	case <-time.After(startTimeout):
-		t.Fatalf("moto_server did not start within %s", startTimeout)
-		return ""
+		return "", fmt.Errorf("moto_server did not start within %s", startTimeout)
 	}
 }
 
 // waitReady waits until the server answers.
-func (s *Server) waitReady(t testing.TB) {
-	t.Helper()
+func (s *Server) waitReady(ctx context.Context) error {
 	deadline := time.Now().Add(startTimeout)
 	for {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Endpoint+"/moto-api/data.json", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/moto-api/data.json", nil)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		response, err := http.DefaultClient.Do(req)
 		if err == nil {
 			_ = response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return
+				return nil
 			}
 			err = errors.New(response.Status)
 		}
 		var refused *net.OpError
 		if !errors.As(err, &refused) || time.Now().After(deadline) {
-			t.Fatalf("moto_server does not answer: %v", err)
+			return fmt.Errorf("moto_server does not answer: %w", err)
 		}
 	}
 }
