@@ -47,6 +47,8 @@ func (a *app) initCommand() *cobra.Command {
 		Long: `Init looks for entrances behind the contexts of a kubeconfig, in regions of AWS,
 or behind noren's own gates, and writes a noren.yaml with comments for you to
 complete, and its JSON Schema beside it. It changes nothing but these two files.
+An ECS service behind the load balancer of one service alone becomes a workload of
+it; others are comments, with why.
 
 An environment is named after its context or profile (sandbox, qa, prod) unless
 --env says otherwise, in the order of the contexts, regions and gates. One with
