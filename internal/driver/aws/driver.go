@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -36,7 +37,12 @@ var (
 
 // Validate says what is wrong, without asking AWS.
 func (c Config) Validate() error {
+	at, err := url.Parse(c.Endpoint)
 	switch {
+	case c.Region != "" && awsclient.CheckRegion(c.Region) != nil:
+		return awsclient.CheckRegion(c.Region)
+	case c.Endpoint != "" && (err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https"):
+		return fmt.Errorf("endpoint %q is no http or https URL, such as http://127.0.0.1:5000", c.Endpoint)
 	case c.Account != "" && !account.MatchString(c.Account):
 		return fmt.Errorf("account %q is not the 12 digits of an AWS account; write it in quotes", c.Account)
 	case c.Role != "" && !role.MatchString(c.Role):

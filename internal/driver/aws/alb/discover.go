@@ -47,7 +47,7 @@ func Discover(ctx context.Context, c *awsclient.Conn) (*Discovery, error) {
 	d := &Discovery{Others: map[string]string{}}
 	for _, lb := range all {
 		if err := refused(lb, c.Region()); err != nil {
-			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out. %s", lb.name, err))
+			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: %s", lb.name, awsclient.DetailOf(err)))
 			continue
 		}
 		listeners, err := a.listenersOf(ctx, lb)
@@ -55,7 +55,10 @@ func Discover(ctx context.Context, c *awsclient.Conn) (*Discovery, error) {
 			return nil, err
 		}
 		found := found(lb, listeners, paths)
-		if len(found) == 0 {
+		switch {
+		case len(listeners) == 0:
+			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: it has no listener.", lb.name))
+		case len(found) == 0:
 			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: it has no listener that does more than send visitors elsewhere.", lb.name))
 		}
 		d.Entrances = append(d.Entrances, found...)

@@ -33,7 +33,7 @@ func Discover(ctx context.Context, conn *awsclient.Conn) (found []Found, notes [
 	c := clientOf(conn)
 	clusters, err := c.listClusters(ctx)
 	if awsclient.IsDenied(err) {
-		return nil, []string{"ECS services were not looked for. " + detailOf(err)}, nil
+		return nil, []string{"ECS services were not looked for. " + awsclient.DetailOf(err)}, nil
 	}
 	if err != nil {
 		return nil, nil, err
@@ -42,7 +42,7 @@ func Discover(ctx context.Context, conn *awsclient.Conn) (found []Found, notes [
 		some, err := c.discoverIn(ctx, cluster)
 		switch {
 		case awsclient.IsDenied(err):
-			notes = append(notes, fmt.Sprintf("The ECS services of cluster %s were not looked at. %s", cluster, detailOf(err)))
+			notes = append(notes, fmt.Sprintf("The ECS services of cluster %s were not looked at. %s", cluster, awsclient.DetailOf(err)))
 		case err != nil:
 			return nil, nil, err
 		}
@@ -117,7 +117,7 @@ func (c *client) refusals(ctx context.Context, found []Found) (notes []string, e
 		switch {
 		case err == nil:
 		case awsclient.IsDenied(err):
-			if note := "It was not asked whether the ECS services could rest. " + detailOf(err); !slices.Contains(notes, note) {
+			if note := "It was not asked whether the ECS services could rest. " + awsclient.DetailOf(err); !slices.Contains(notes, note) {
 				notes = append(notes, note)
 			}
 		case errors.As(err, &f) && (f.Code == fault.Invalid || f.Code == fault.CheckFailed):
@@ -141,15 +141,6 @@ func (w *workload) couldRest(ctx context.Context) error {
 func typical() action.Mark {
 	origin, _ := json.Marshal(strings.Repeat("-", 500)) // a text
 	return action.Mark{Receipt: action.Receipt{Run: strings.Repeat("-", 26), Step: "close-10"}, Params: origin, Actor: "someone@somewhere.example.com", Origin: origin}
-}
-
-// detailOf is what an error says to a person.
-func detailOf(err error) string {
-	var f *fault.Fault
-	if errors.As(err, &f) {
-		return f.Detail
-	}
-	return err.Error()
 }
 
 // DiscoverNeeds are the rights that Discover takes.

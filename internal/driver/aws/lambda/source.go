@@ -110,7 +110,7 @@ func (s *source) Apply(ctx context.Context, from, to *Feeding) error {
 func (s *source) Write(ctx context.Context, _, to *Feeding) error {
 	_, err := s.lambda.UpdateEventSourceMapping(ctx, &lambda.UpdateEventSourceMappingInput{UUID: aws.String(s.p.UUID), Enabled: aws.Bool(to.Enabled)})
 	if awsclient.IsCode(err, "ResourceInUseException", "ResourceConflictException") {
-		return fmt.Errorf("change %s: it is on its way to another state: %w (%w)", s.Name(), action.ErrUnavailable, err)
+		return fmt.Errorf("change %s: it is on its way to another state: %w (%w)", s.Name(), action.ErrUnavailable, awsclient.Plain(err))
 	}
 	return s.conn.Classify(err, "change "+s.Name())
 }
