@@ -133,7 +133,11 @@ type draftService struct {
 }
 
 func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discovery) {
-	drivers := maps.Clone(p.Drivers)
+	drivers := map[string]map[string]any{}
+	for name, section := range p.Drivers {
+		drivers[name] = maps.Clone(section)
+		maps.Copy(drivers[name], found.Sections[name])
+	}
 	for _, f := range found.Entrances {
 		name := cmp.Or(catalog.Name(f.Service), catalog.Name(f.Name), "service")
 		s := d.services[name]

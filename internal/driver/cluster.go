@@ -137,6 +137,12 @@ func (s *Session) discoverIn(ctx context.Context, all *Discovery) error {
 			all.Entrances = append(all.Entrances, f)
 		}
 		all.Undecided = append(all.Undecided, s.here(found.Undecided)...)
+		for name, section := range found.Sections {
+			if all.Sections == nil {
+				all.Sections = map[string]map[string]any{}
+			}
+			all.Sections[name] = section
+		}
 		all.Notes = append(all.Notes, found.Notes...)
 	}
 	return nil

@@ -173,7 +173,10 @@ type Discovery struct {
 	Entrances []Found
 	// Undecided are workloads that a person gives to a service, or to none.
 	Undecided []FoundWorkload
-	Notes     []string
+	// Sections are what the catalog should say of the place beside what it was
+	// found by, by the driver's name: the account, so that noren works in no other.
+	Sections map[string]map[string]any
+	Notes    []string
 }
 
 // Found is one entrance that a driver found, and what it knows of its service.

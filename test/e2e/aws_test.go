@@ -201,7 +201,7 @@ func TestAWSRefuses(t *testing.T) {
 		code          int
 		says          []string
 	}{
-		"expired credentials":   {key: strict.ExpiredKey, code: 1, says: []string{"expired", "aws sso login"}},
+		"expired credentials":   {key: strict.ExpiredKey, code: 1, says: []string{"expired", "the keys in the environment (AWS_ACCESS_KEY_ID)", "export AWS_ACCESS_KEY_ID="}},
 		"no such profile":       {old: "{region: us-east-1,", new: "{region: us-east-1, profile: nihgt,", code: 2, says: []string{"nihgt", "aws configure list-profiles"}},
 		"no region":             {old: "region: us-east-1, ", new: "", code: 2, says: []string{"no AWS region"}},
 		"another account":       {old: "{region:", new: `{account: "999999999999", region:`, code: 2, says: []string{"another AWS account", "999999999999", strict.Account}},

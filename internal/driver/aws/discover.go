@@ -24,7 +24,12 @@ func discover(ctx context.Context, c *awsclient.Conn) (*driver.Discovery, error)
 	if err != nil {
 		return nil, err
 	}
+	account, err := c.Account(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all := &doors.Discovery
+	all.Sections = map[string]map[string]any{Name: {"account": account}}
 	all.Notes = append(all.Notes, notes...)
 	for _, s := range services {
 		give(doors, s)
