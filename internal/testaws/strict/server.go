@@ -51,6 +51,7 @@ type Server struct {
 	calls   map[string]int      // by the same
 	writes  int
 	lose    bool
+	expire  int // after this many writes, 0: never
 }
 
 // Start runs a server for this test.
@@ -80,6 +81,22 @@ func (s *Server) LoseNextAnswer(testing.TB) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose = true
+}
+
+// ExpireAfter lets the credentials of every caller expire once so many more writes
+// were carried out; 0 makes them good again.
+func (s *Server) ExpireAfter(writes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire = 0
+	if writes > 0 {
+		s.expire = s.writes + writes
+	}
+}
+
+// expired tells whether a caller's credentials are no longer good.
+func (s *Server) expired(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Authorization"), ExpiredKey) || s.expire > 0 && s.writes >= s.expire
 }
 
 // Writes counts the writes that were carried out.
@@ -197,7 +214,7 @@ func (s *Server) perform(r *http.Request, service, name string, op operation, in
 	right := service + ":" + name
 	s.calls[right]++
 	switch {
-	case strings.Contains(r.Header.Get("Authorization"), ExpiredKey):
+	case s.expired(r):
 		return nil, false, refuse("ExpiredTokenException", "The security token included in the request is expired")
 	case s.denied[right], op.do == nil: // what it does not know, nobody may
 		return nil, false, refuse("AccessDeniedException",
@@ -237,7 +254,10 @@ func writeJSON(w http.ResponseWriter, answer any, err error) {
 // this? Nobody may ask others.
 func (s *Server) query(w http.ResponseWriter, r *http.Request, body string) {
 	w.Header().Set("Content-Type", "text/xml")
-	if strings.Contains(r.Header.Get("Authorization"), ExpiredKey) {
+	s.mu.Lock()
+	expired := s.expired(r)
+	s.mu.Unlock()
+	if expired {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>`)
 		return
