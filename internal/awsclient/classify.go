@@ -143,7 +143,7 @@ func (c *Conn) deniedFault(err error, api smithy.APIError, what string) error {
 	f := &fault.Fault{Code: fault.Denied, Summary: "permission missing in AWS", Err: &plain{"", err},
 		Detail: fmt.Sprintf("Cannot %s in %s: %s", what, c.Region(), sentence(api.ErrorMessage()))}
 	m := notAuthorized.FindStringSubmatch(api.ErrorMessage())
-	if m == nil || m[2] == "this" { // it does not say what
+	if len(m) == 0 || m[2] == "this" { // it does not say what
 		return f
 	}
 	who, verb, resource := m[1], m[2], m[3]
@@ -151,11 +151,11 @@ func (c *Conn) deniedFault(err error, api smithy.APIError, what string) error {
 		what = "work as the role" // whatever was to be done: it is told once
 	}
 	f.Detail = fmt.Sprintf("Cannot %s in %s: %s may not %s%s.", what, c.Region(), who, verb, onResource(resource))
-	if by := explicitDeny.FindStringSubmatch(api.ErrorMessage()); by != nil {
+	if by := explicitDeny.FindStringSubmatch(api.ErrorMessage()); len(by) > 0 {
 		f.Detail += fmt.Sprintf(" The denial is explicit, in the %s: no statement that allows it helps against that. Whoever keeps that policy has to change it.", by[1])
 		return f
 	}
-	if by := lackingPolicy.FindStringSubmatch(api.ErrorMessage()); by != nil && by[1] != "identity-based policy" {
+	if by := lackingPolicy.FindStringSubmatch(api.ErrorMessage()); len(by) > 0 && by[1] != "identity-based policy" {
 		f.Detail += fmt.Sprintf(" It is the %s that has to allow it.", by[1])
 	}
 	if verb == "sts:AssumeRole" {

@@ -82,7 +82,7 @@ func TestPolicyCoversWorkloads(t *testing.T) {
 	a := newAccount(t, 2, "      - {kind: aws/lambda-source, name: orders/orders-queue}\n      - {kind: aws/lambda, name: orders}\n")
 	a.AddSource("0a1b2c3d-0000-4000-8000-000000000001", strict.Source{Function: "orders", Queue: "orders-queue", Enabled: true})
 	gate := rights.New(t, a.Endpoint)
-	a.Server.Endpoint = gate.Endpoint
+	a.Endpoint = gate.Endpoint
 	a.catalog(t, fmt.Sprintf(`
 environments:
   prod: {protected: true, aws: %s}
