@@ -341,7 +341,11 @@ func (a *app) drafted(path, schema string, d *control.Drafted) {
 	}
 	env := d.Draft.Environments[0].Name
 	fmt.Fprintf(&text, "\nWritten: %s and %s. Read it through, then:\n\n    noren check --live\n    noren plan close --env %s\n", path, schema, env)
-	a.view.Result(text.String(), map[string]any{"file": path, "schema": schema, "found": found, "notes": d.Notes})
+	undecided := []map[string]any{}
+	for _, w := range d.Draft.Undecided {
+		undecided = append(undecided, map[string]any{"kind": w.Kind, "name": w.Name, "cluster": w.Cluster, "about": w.About})
+	}
+	a.view.Result(text.String(), map[string]any{"file": path, "schema": schema, "found": found, "undecided": undecided, "notes": d.Notes})
 }
 
 func orDash(all []string) string {

@@ -38,6 +38,7 @@ func Discover(ctx context.Context, conn *awsclient.Conn) (found []Found, notes [
 	if err != nil {
 		return nil, nil, err
 	}
+	slices.Sort(clusters) // AWS has no order
 	for _, cluster := range clusters {
 		some, err := c.discoverIn(ctx, cluster)
 		switch {
