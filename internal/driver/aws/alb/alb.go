@@ -78,7 +78,7 @@ func quotaReached(name string, quota int) error {
 		text += fmt.Sprintf(" (quota %d)", quota)
 	}
 	return &fault.Fault{Code: fault.Invalid, Summary: "no rules left on the load balancer", Detail: text + ".",
-		Try:    []string{"aws service-quotas list-service-quotas --service-code elasticloadbalancing   # \"Rules per Application Load Balancer\" can be raised"}}
+		Try: []string{"aws service-quotas list-service-quotas --service-code elasticloadbalancing   # \"Rules per Application Load Balancer\" can be raised"}}
 }
 
 // A place is a load balancer or listener that an entrance names.
