@@ -51,7 +51,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestClassify(t *testing.T) {
 	c := conn(t, Config{Region: "us-east-1", Profile: ""})
 	api := func(code, message string) error {
-		return fmt.Errorf("operation error: %w", &smithy.GenericAPIError{Code: code, Message: message})
+		return &smithy.OperationError{ServiceID: "ECS", OperationName: "UpdateService", Err: &smithy.GenericAPIError{Code: code, Message: message}}
 	}
 	for name, tt := range map[string]struct {
 		err  error
@@ -65,10 +65,10 @@ func TestClassify(t *testing.T) {
 		"bad key":      {api("InvalidClientTokenId", "The security token is invalid"), &fault.Fault{Code: fault.Denied}, "does not accept"},
 		"not allowed": {api("AccessDenied", "User: arn:aws:iam::123456789012:user/night is not authorized to perform: ecs:UpdateService on resource: arn:aws:ecs:us-east-1:123456789012:service/shop/web because no identity-based policy allows the ecs:UpdateService action"),
 			&fault.Fault{Code: fault.Denied}, "user/night may not ecs:UpdateService on arn:aws:ecs:us-east-1:123456789012:service/shop/web"},
-		"its own": {api("PriorityInUse", "taken"), nil, "PriorityInUse"},
+		"its own": {api("PriorityInUse", "taken"), nil, "Cannot scale web in us-east-1. AWS says PriorityInUse: taken."},
 	} {
 		err := c.Classify(tt.err, "scale web")
-		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "scale web") {
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "operation error") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if tt.want == nil && (errors.Is(err, action.ErrUnavailable) || errors.Is(err, &fault.Fault{Code: fault.Denied})) {

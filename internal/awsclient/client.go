@@ -54,8 +54,10 @@ type Conn struct {
 	// Env is the environment that the connection serves.
 	Env driver.Env
 
-	profile string
-	expect  string
+	source   source
+	role     string
+	endpoint string
+	expect   string
 
 	mu     sync.Mutex
 	caller *sts.GetCallerIdentityOutput
@@ -72,7 +74,7 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 			t.MaxIdleConnsPerHost = 32
 		})),
 		config.WithAPIOptions(paced()),
-		// Its warnings would stand between noren's lines; errors say what they say.
+		// Errors say what there is to say; the SDK would log beside them.
 		config.WithLogger(logging.Nop{}),
 	}
 	if cfg.Region != "" {
@@ -93,6 +95,9 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 			Detail: fmt.Sprintf("Environment %s does not say in which region of AWS it is, and neither does %s.", env.Name, cmp.Or(profileWords(cfg.Profile), "the default profile")),
 			Try:    []string{"aws: {region: ap-northeast-1}"}}
 	}
+	if err := CheckRegion(loaded.Region); err != nil { // that of a profile or variable
+		return nil, &fault.Fault{Code: fault.Invalid, Summary: "no region of AWS", Detail: fmt.Sprintf("Environment %s: %v.", env.Name, err), Err: err, Try: []string{"aws configure list"}}
+	}
 	if cfg.Role != "" {
 		provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(loaded), cfg.Role, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "noren"
@@ -102,7 +107,7 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 		})
 		loaded.Credentials = aws.NewCredentialsCache(provider)
 	}
-	c := &Conn{AWS: loaded, Env: env, profile: cfg.Profile, expect: cfg.Account, shared: map[reflect.Type]any{}}
+	c := &Conn{AWS: loaded, Env: env, source: sourceOf(cfg), role: cfg.Role, endpoint: cfg.Endpoint, expect: cfg.Account, shared: map[reflect.Type]any{}}
 	c.guardAccount()
 	return c, nil
 }
@@ -116,12 +121,22 @@ func profileWords(profile string) string {
 
 func badConfig(cfg Config, env driver.Env, err error) error {
 	var missing config.SharedConfigProfileNotExistError
+	from := profileOf(cfg)
 	f := &fault.Fault{Code: fault.Invalid, Summary: "AWS configuration cannot be used", Err: err,
 		Detail: fmt.Sprintf("The section aws of %s: %v.", env.Name, err), Try: []string{"aws configure list"}}
-	if errors.As(err, &missing) {
-		f.Summary = "AWS profile does not exist"
-		f.Detail = fmt.Sprintf("The section aws of %s names the profile %q, which none of the AWS configuration files of this machine has.", env.Name, cfg.Profile)
-		f.Try = []string{"aws configure list-profiles"}
+	if !errors.As(err, &missing) {
+		return f
+	}
+	f.Summary, f.Try, f.Err = "AWS profile does not exist", []string{"aws configure list-profiles"}, &plain{"", err}
+	named := cmp.Or(missing.Profile, from.profile)
+	const nowhere = "which none of the AWS configuration files of this machine has"
+	switch {
+	case from.profile == "" || named != from.profile:
+		f.Detail = fmt.Sprintf("The section aws of %s leads to the profile %q (source_profile), %s.", env.Name, named, nowhere)
+	case from.named != "":
+		f.Detail = fmt.Sprintf("The variable %s names the profile %q, %s. Environment %s names none of its own.", from.named, named, nowhere, env.Name)
+	default:
+		f.Detail = fmt.Sprintf("The section aws of %s names the profile %q, %s.", env.Name, named, nowhere)
 	}
 	return f
 }
@@ -138,9 +153,9 @@ func (c *Conn) Account(ctx context.Context) (string, error) {
 	}
 	account := aws.ToString(caller.Account)
 	if c.expect != "" && account != c.expect {
-		return "", &fault.Fault{Code: fault.Invalid, Summary: "another AWS account",
+		return "", driver.AboutSection("aws", &fault.Fault{Code: fault.Invalid, Summary: "another AWS account",
 			Detail: fmt.Sprintf("Environment %s is account %s, and these credentials (%s) are of account %s. Nothing was touched.", c.Env.Name, c.expect, aws.ToString(caller.Arn), account),
-			Try:    []string{"aws sts get-caller-identity" + c.profileFlag()}}
+			Try:    []string{"aws sts get-caller-identity" + c.profileFlag()}})
 	}
 	return account, nil
 }
@@ -166,13 +181,6 @@ func (c *Conn) identity(ctx context.Context) (*sts.GetCallerIdentityOutput, erro
 	}
 	c.caller = caller
 	return caller, nil
-}
-
-func (c *Conn) profileFlag() string {
-	if c.profile == "" {
-		return ""
-	}
-	return " --profile " + c.profile
 }
 
 // Shared returns what the parts of one connection share, made when it is first

@@ -192,10 +192,10 @@ func Same[F any](a, b *F) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return reflect.DeepEqual(plain(a), plain(b))
+	return reflect.DeepEqual(stateOf(a), stateOf(b))
 }
 
-func plain(v any) map[string]any {
+func stateOf(v any) map[string]any {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return map[string]any{"": err}
@@ -216,7 +216,7 @@ func Drifted[F any](name string, expected, found *F) error {
 		f.Detail = name + " exists already: someone else created it. Nothing was written."
 		return f
 	}
-	a, b := plain(expected), plain(found)
+	a, b := stateOf(expected), stateOf(found)
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	var differ []string
@@ -253,7 +253,7 @@ func lines[F any](s *F) string {
 		return ""
 	}
 	var b strings.Builder
-	members := plain(s)
+	members := stateOf(s)
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		raw, err := json.Marshal(members[key])
 		if err != nil {

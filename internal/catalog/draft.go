@@ -22,6 +22,9 @@ type Draft struct {
 	// Teams are names; those that services name are added.
 	Teams    []string
 	Services []DraftService
+	// Undecided are workloads that become comments, for a person to give to a
+	// service or to none.
+	Undecided []DraftWorkload
 }
 
 // A DraftEnvironment is an environment to write.
@@ -47,8 +50,11 @@ type DraftService struct {
 	Team      string
 	API       bool
 	Entrances []DraftEntrance
+	Workloads []DraftWorkload
 	Health    []string
 	KeepOpen  []string
+	// In is what differs from one environment to another.
+	In []DraftPart
 	// Only names the environments it is in; empty is all.
 	Only []string
 	// Notes become comments above it.
@@ -64,6 +70,21 @@ type DraftEntrance struct {
 	// comment above it.
 	Hosts []string
 	Class string
+}
+
+// A DraftPart is what a service has of its own in one environment.
+type DraftPart struct {
+	Environment string
+	Workloads   []DraftWorkload
+	Health      []string
+}
+
+// A DraftWorkload is a workload to write.
+type DraftWorkload struct {
+	Kind, Name string
+	Cluster    string // "" where the environment has one
+	// About becomes a comment above it.
+	About string
 }
 
 var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
@@ -98,6 +119,7 @@ func Write(w io.Writer, d Draft) error {
 	if err := writeServices(&b, d.Services, &known); err != nil {
 		return err
 	}
+	writeUndecided(&b, d.Undecided)
 	if _, err := Parse(FileName, b.Bytes(), known); err != nil {
 		return err
 	}
@@ -206,16 +228,71 @@ func writeServices(b *bytes.Buffer, all []DraftService, known *Known) error {
 				return fmt.Errorf("catalog: write service %s: %w", s.Name, err)
 			}
 		}
-		if len(s.Health) > 0 {
+		writeWorkloads(b, "    ", s.Workloads, known)
+		switch {
+		case len(s.Health) > 0:
 			fmt.Fprintf(b, "    health: %s\n", flowTexts(s.Health))
-		} else {
+		case !slices.ContainsFunc(s.In, func(p DraftPart) bool { return len(p.Health) > 0 }):
 			b.WriteString("    # health: [https://example.com/healthz]  # none found: noren cannot tell when it is well\n")
 		}
 		if len(s.KeepOpen) > 0 {
 			fmt.Fprintf(b, "    keep_open: %s\n", flowTexts(s.KeepOpen))
 		}
+		writeParts(b, s.In, known)
 	}
 	return nil
+}
+
+// writeParts writes what differs from one environment to another.
+func writeParts(b *bytes.Buffer, parts []DraftPart, known *Known) {
+	if len(parts) > 0 {
+		b.WriteString("    environments:\n")
+	}
+	for _, p := range parts {
+		fmt.Fprintf(b, "      %s:\n", scalar(p.Environment))
+		writeWorkloads(b, "        ", p.Workloads, known)
+		if len(p.Health) > 0 {
+			fmt.Fprintf(b, "        health: %s\n", flowTexts(p.Health))
+		}
+	}
+}
+
+func writeWorkloads(b *bytes.Buffer, indent string, all []DraftWorkload, known *Known) {
+	if len(all) > 0 {
+		fmt.Fprintf(b, "%sworkloads: # what rests while it is closed\n", indent)
+	}
+	for _, w := range all {
+		if !slices.Contains(known.WorkloadKinds, w.Kind) {
+			known.WorkloadKinds = append(known.WorkloadKinds, w.Kind)
+		}
+		if w.About != "" {
+			fmt.Fprintf(b, "%s  # %s\n", indent, comment(w.About))
+		}
+		fmt.Fprintf(b, "%s  - %s\n", indent, w.flow())
+	}
+}
+
+// writeUndecided lists as comments what a person may put into the services.
+func writeUndecided(b *bytes.Buffer, all []DraftWorkload) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("\n# Found too. What works for a service, and may rest while it is closed, goes into its workloads:\n")
+	for _, w := range all {
+		fmt.Fprintf(b, "#     - %s\n", w.flow())
+		if w.About != "" {
+			fmt.Fprintf(b, "#       # %s\n", comment(w.About))
+		}
+	}
+}
+
+// flow is a workload on one line.
+func (w DraftWorkload) flow() string {
+	text := "{kind: " + scalar(w.Kind) + ", name: " + scalar(w.Name)
+	if w.Cluster != "" {
+		text += ", cluster: " + scalar(w.Cluster)
+	}
+	return text + "}"
 }
 
 func writeEntrance(b *bytes.Buffer, e DraftEntrance, known *Known) error {

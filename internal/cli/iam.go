@@ -12,13 +12,15 @@ func (a *app) iamCommand() *cobra.Command {
 		Use:   "iam",
 		Short: "Print the least IAM policy that noren needs for an environment",
 		Long: `Iam prints the least IAM policy with which noren can close and open the services
-of an environment that are in AWS, from noren.yaml alone: it asks nobody, so that
-it can be asked before any right is granted. An environment with several accounts
+of an environment that are in AWS, and find what was left over, from noren.yaml
+alone: it asks nobody, so that it can be asked before any right is granted. An environment with several accounts
 or regions gets a policy for each.
 
-Where noren.yaml does not say the account, ARNs have * in its place. To find
-leftovers, noren lists whole accounts; it names what it may not look at. That
-needs the actions that begin with List and Describe, which are not among these.`,
+Each statement says in its Sid what it is for: CloseAndOpen what is in noren.yaml;
+FindLeftovers for leftovers and recover, which look through the whole account;
+Init for init. The latter two only read, and may be left out: what may not be
+looked at is named. Where noren.yaml does not say the account, ARNs have * in its
+place.`,
 		Example: `  noren iam --env prod > policy.json
   noren iam --env prod --cluster osaka
   aws iam put-role-policy --role-name noren --policy-name noren --policy-document "$(noren iam --env prod)"`,

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -46,6 +47,8 @@ func (a *app) initCommand() *cobra.Command {
 		Long: `Init looks for entrances behind the contexts of a kubeconfig, in regions of AWS,
 or behind noren's own gates, and writes a noren.yaml with comments for you to
 complete, and its JSON Schema beside it. It changes nothing but these two files.
+An ECS service behind the load balancer of one service alone becomes a workload of
+it; others are comments, with why.
 
 An environment is named after its context or profile (sandbox, qa, prod) unless
 --env says otherwise, in the order of the contexts, regions and gates. One with
@@ -308,16 +311,29 @@ func (a *app) chooseContexts(ctx context.Context, flags initFlags) ([]string, er
 func (a *app) drafted(path, schema string, d *control.Drafted) {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "ENVIRONMENT\tSERVICE\tENTRANCE\tHOSTS\tHEALTH\tOWNER\n")
+	head := "ENVIRONMENT\tSERVICE\tENTRANCE\tHOSTS\tHEALTH\tOWNER"
+	rest := slices.ContainsFunc(d.Found, func(f control.FoundEntrance) bool { return len(f.Workloads) > 0 })
+	if rest {
+		head += "\tWORKLOADS"
+	}
+	fmt.Fprintln(table, head)
 	found := []map[string]any{}
 	for _, f := range d.Found {
 		owner := "-"
 		if f.Owner != nil {
 			owner = f.Owner.System + " " + f.Owner.Name
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s %s\t%s\t%s\t%s\n", f.Environment, f.Service, f.Kind, f.Name, orDash(f.Hosts), orDash(f.Health), owner)
+		row := fmt.Sprintf("%s\t%s\t%s %s\t%s\t%s\t%s", f.Environment, f.Service, f.Kind, f.Name, orDash(f.Hosts), orDash(f.Health), owner)
+		var works []string
+		for _, w := range f.Workloads {
+			works = append(works, w.Kind+" "+w.Name)
+		}
+		if rest {
+			row += "\t" + orDash(works)
+		}
+		fmt.Fprintln(table, row)
 		found = append(found, map[string]any{"environment": f.Environment, "service": f.Service, "kind": f.Kind, "name": f.Name,
-			"hosts": f.Hosts, "health": f.Health, "class": f.Class, "owner": f.Owner, "api": f.API, "team": f.Team})
+			"hosts": f.Hosts, "health": f.Health, "class": f.Class, "owner": f.Owner, "api": f.API, "team": f.Team, "workloads": f.Workloads})
 	}
 	_ = table.Flush() // a strings.Builder does not fail
 	for _, n := range d.Notes {
@@ -325,7 +341,11 @@ func (a *app) drafted(path, schema string, d *control.Drafted) {
 	}
 	env := d.Draft.Environments[0].Name
 	fmt.Fprintf(&text, "\nWritten: %s and %s. Read it through, then:\n\n    noren check --live\n    noren plan close --env %s\n", path, schema, env)
-	a.view.Result(text.String(), map[string]any{"file": path, "schema": schema, "found": found, "notes": d.Notes})
+	undecided := []map[string]any{}
+	for _, w := range d.Draft.Undecided {
+		undecided = append(undecided, map[string]any{"kind": w.Kind, "name": w.Name, "cluster": w.Cluster, "about": w.About})
+	}
+	a.view.Result(text.String(), map[string]any{"file": path, "schema": schema, "found": found, "undecided": undecided, "notes": d.Notes})
 }
 
 func orDash(all []string) string {

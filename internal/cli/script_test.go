@@ -139,6 +139,10 @@ func TestScript(t *testing.T) {
 			"heardall":     cmdHeardAll,
 			"asked":        cmdAsked,
 			"cdn":          cmdCDN,
+
+			"moto":     cmdMoto,
+			"balancer": cmdBalancer,
+			"ecs":      cmdECS,
 		},
 	})
 }

@@ -310,12 +310,12 @@ func unread(target, env string, err error) error {
 	if errors.As(err, &f) {
 		return err
 	}
-	code := fault.Internal
+	code, next := fault.Internal, ""
 	if errors.Is(err, action.ErrUnavailable) {
-		code = fault.Unavailable
+		code, next = fault.Unavailable, " Try again once it answers."
 	}
 	return &fault.Fault{Code: code, Summary: "target cannot be read", Err: err,
-		Detail: fmt.Sprintf("%s in %s: %v. Nothing was touched.", target, env, err)}
+		Detail: fmt.Sprintf("%s in %s: %v. Nothing was touched.%s", target, env, err, next)}
 }
 
 func (b *builder) stages(names ...plan.StageName) []plan.Stage {

@@ -350,7 +350,11 @@ func (l *liveCheck) permitted(need []action.Permission) string {
 		}
 	}
 	if len(unasked) > 0 {
-		return "permissions not asked about in " + strings.Join(unasked, ", ")
+		text := "permissions not asked about in " + strings.Join(unasked, ", ")
+		if slices.Contains(unasked, iamSystem) {
+			text += ": noren iam --env " + l.env.Name + " lists them"
+		}
+		return text
 	}
 	return "permitted"
 }

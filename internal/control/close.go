@@ -237,14 +237,14 @@ func (x *planner) survey(ctx context.Context, services []catalog.Service) error 
 	return each(ctx, x.places, func(ctx context.Context, p *place) error {
 		e, err := x.session.At(p.entrance.Cluster).Entrance(ctx, p.entrance.Kind, p.entrance.Name, p.entrance.Options.JSON)
 		if err != nil {
-			return p.entrance.Options.Fault("", err)
+			return x.located(x.env.Name, p.entrance.Cluster, p.entrance.Options, err)
 		}
 		name := p.entrance.Kind + " " + p.entrance.Name
 		answered := x.asks(x.env.Name, name)
 		p.survey, err = e.Survey(ctx)
 		answered()
 		if err != nil {
-			return unread(name, x.env.Name, err)
+			return x.met(x.env.Name, p.entrance.Cluster, p.entrance.Options, p.entrance.At, unread(name, x.env.Name, err))
 		}
 		if x.concerns != nil && !x.concerns(p.survey) {
 			return nil

@@ -51,7 +51,7 @@ func Policies(ctx context.Context, o Options, environment, cluster string) ([]Po
 		p := Policy{Environment: environment, Cluster: in.Cluster()}
 		var need []action.Permission
 		for _, s := range services {
-			more, silent, err := needsIn(ctx, in, s)
+			more, silent, err := c.needsIn(ctx, environment, in, s)
 			if err != nil {
 				return nil, err
 			}
@@ -88,7 +88,7 @@ func nothingOfAWS(env catalog.Environment, cluster string) error {
 
 // needsIn lists what the entrances, workloads and monitors of a service need of AWS
 // in the cluster of a session, and those that do not say.
-func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (need []action.Permission, silent []string, err error) {
+func (c *Control) needsIn(ctx context.Context, environment string, session *driver.Session, s catalog.Service) (need []action.Permission, silent []string, err error) {
 	ask := func(name string, opened any) {
 		if r, ok := opened.(action.Requirer); ok && len(r.Requires()) > 0 {
 			need = append(need, r.Requires()...)
@@ -102,7 +102,7 @@ func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (n
 		}
 		opened, err := session.Entrance(ctx, e.Kind, e.Name, e.Options.JSON)
 		if err != nil {
-			return nil, nil, e.Options.Fault("", err)
+			return nil, nil, c.located(environment, e.Cluster, e.Options, err)
 		}
 		ask(e.Kind+" "+e.Name, opened)
 	}
@@ -112,7 +112,7 @@ func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (n
 		}
 		opened, err := session.Workload(ctx, w.Kind, w.Name, w.Options.JSON)
 		if err != nil {
-			return nil, nil, w.Options.Fault("", err)
+			return nil, nil, c.located(environment, w.Cluster, w.Options, err)
 		}
 		ask(w.Kind+" "+w.Name, opened)
 	}
@@ -122,7 +122,7 @@ func needsIn(ctx context.Context, session *driver.Session, s catalog.Service) (n
 		}
 		opened, err := session.Monitor(ctx, m.Kind, m.Name, m.Options.JSON)
 		if err != nil {
-			return nil, nil, m.Options.Fault("", err)
+			return nil, nil, c.located(environment, m.Cluster, m.Options, err)
 		}
 		ask(m.Kind+" "+m.Name, opened)
 	}

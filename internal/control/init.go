@@ -79,7 +79,7 @@ func Init(ctx context.Context, reg *driver.Registry, now func() time.Time, req I
 			Detail: "Nothing that noren could close was found in " + strings.Join(d.environments, ", ") + ". Nothing was written. " +
 				strings.Join(d.notes, " ")}
 	}
-	draft := catalog.Draft{Zone: req.Zone, Languages: req.Languages, Environments: d.drafts, Services: d.draft()}
+	draft := catalog.Draft{Zone: req.Zone, Languages: req.Languages, Environments: d.drafts, Services: d.draft(), Undecided: d.undecided}
 	return &Drafted{Draft: draft, Found: d.found, Notes: d.notes}, nil
 }
 
@@ -121,6 +121,7 @@ type drafter struct {
 	drafts       []catalog.DraftEnvironment
 	found        []FoundEntrance
 	notes        []string
+	undecided    []catalog.DraftWorkload
 	services     map[string]*draftService
 	order        []string
 }
@@ -132,7 +133,11 @@ type draftService struct {
 }
 
 func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discovery) {
-	drivers := maps.Clone(p.Drivers)
+	drivers := map[string]map[string]any{}
+	for name, section := range p.Drivers {
+		drivers[name] = maps.Clone(section)
+		maps.Copy(drivers[name], found.Sections[name])
+	}
 	for _, f := range found.Entrances {
 		name := cmp.Or(catalog.Name(f.Service), catalog.Name(f.Name), "service")
 		s := d.services[name]
@@ -153,6 +158,13 @@ func (d *drafter) place(reg *driver.Registry, p InitPlace, found *driver.Discove
 		if f.Owner != nil && reg.Driver(f.Owner.System) != nil && drivers[f.Owner.System] == nil {
 			drivers[f.Owner.System] = map[string]any{}
 		}
+	}
+	for _, w := range found.Undecided {
+		w.About = p.Environment + ": " + w.About
+		d.undecided = append(d.undecided, catalog.DraftWorkload(w))
+	}
+	if n := len(found.Undecided); n > 0 {
+		found.Notes = append(found.Notes, fmt.Sprintf("%d workloads were given to no service: they are comments at the end of the file, with why", n))
 	}
 	for _, n := range found.Notes {
 		d.notes = append(d.notes, p.Environment+": "+n)
@@ -231,7 +243,7 @@ func (d *drafter) service(name string, s *draftService, in []string) catalog.Dra
 		out.Entrances = append(out.Entrances, e)
 	}
 	s.owners(&out, in)
-	s.health(&out, in)
+	s.parts(&out, in)
 	return out
 }
 
@@ -259,33 +271,48 @@ func systemName(system string) string {
 	return system
 }
 
-// health keeps the health URLs that hold everywhere. Where environments have
-// their own, as they do if their hosts differ, none is written, since the one
-// of another environment would be waited for in vain: a comment says which
-// they are and where they belong.
-func (s *draftService) health(out *catalog.DraftService, in []string) {
-	urls := map[string][]string{}
+// parts keeps the health URLs and workloads that are the same everywhere. Where
+// environments have their own, as they do if their hosts or clusters differ, each
+// gets its own, since those of another would be waited for in vain.
+func (s *draftService) parts(out *catalog.DraftService, in []string) {
+	var parts []catalog.DraftPart
 	for _, env := range in {
+		part := catalog.DraftPart{Environment: env}
 		for _, f := range s.places[env] {
-			urls[env] = append(urls[env], f.Health...)
+			part.Health = append(part.Health, f.Health...)
+			for _, w := range f.Workloads {
+				part.Workloads = append(part.Workloads, catalog.DraftWorkload(w))
+			}
 		}
-		urls[env] = distinct(urls[env])
+		part.Health, part.Workloads = distinct(part.Health), distinct(part.Workloads)
+		parts = append(parts, part)
 	}
-	same := !slices.ContainsFunc(in, func(env string) bool { return !slices.Equal(urls[env], urls[in[0]]) })
-	if same {
-		out.Health = urls[in[0]]
-		return
+	same := func(equal func(a, b catalog.DraftPart) bool) bool {
+		return !slices.ContainsFunc(parts, func(p catalog.DraftPart) bool { return !equal(p, parts[0]) })
 	}
-	out.Notes = append(out.Notes, "Its health URLs differ. Add to it:", "  environments:")
-	for _, env := range in {
-		if len(urls[env]) > 0 {
-			out.Notes = append(out.Notes, fmt.Sprintf("    %s: {health: [%s]}", env, strings.Join(urls[env], ", ")))
+	sameHealth := same(func(a, b catalog.DraftPart) bool { return slices.Equal(a.Health, b.Health) })
+	sameWork := same(func(a, b catalog.DraftPart) bool { return slices.Equal(a.Workloads, b.Workloads) })
+	if sameHealth {
+		out.Health = parts[0].Health
+	}
+	if sameWork {
+		out.Workloads = parts[0].Workloads
+	}
+	for _, p := range parts {
+		if sameHealth {
+			p.Health = nil
+		}
+		if sameWork {
+			p.Workloads = nil
+		}
+		if len(p.Health)+len(p.Workloads) > 0 {
+			out.In = append(out.In, p)
 		}
 	}
 }
 
-func distinct(all []string) []string {
-	var out []string
+func distinct[T comparable](all []T) []T {
+	var out []T
 	for _, s := range all {
 		if !slices.Contains(out, s) {
 			out = append(out, s)

@@ -182,13 +182,17 @@ func (c *Control) look(ctx context.Context, env catalog.Environment, patience ti
 	defer cancel()
 	l.found, l.err = l.session.Traces(bounded)
 	if l.err != nil {
-		l.err = unlooked(env.Name, patience, l.err)
+		l.err = c.unlooked(env.Name, patience, l.err)
 	}
 	return l
 }
 
 // unlooked says that an environment could not be looked at.
-func unlooked(env string, patience time.Duration, err error) error {
+func (c *Control) unlooked(env string, patience time.Duration, err error) error {
+	var about *driver.SectionError
+	if errors.As(err, &about) { // said once, where it stands
+		return c.located(env, "", catalog.Section{}, about)
+	}
 	var f *fault.Fault
 	if errors.As(err, &f) && f.Code != fault.Unavailable {
 		return err

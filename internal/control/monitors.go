@@ -69,7 +69,7 @@ func (x *planner) mutes(ctx context.Context, services []catalog.Service) error {
 	return each(ctx, x.bells, func(ctx context.Context, b *bell) error {
 		opened, err := x.session.At(b.monitor.Cluster).Monitor(ctx, b.monitor.Kind, b.monitor.Name, b.monitor.Options.JSON)
 		if err != nil {
-			return b.monitor.Options.Fault("", err)
+			return x.located(x.env.Name, b.monitor.Cluster, b.monitor.Options, err)
 		}
 		name := b.monitor.Kind + " " + b.monitor.Name
 		answered := x.asks(x.env.Name, name)

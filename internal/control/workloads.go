@@ -34,14 +34,14 @@ func (x *planner) rests(ctx context.Context, services []catalog.Service) error {
 	return each(ctx, x.works, func(ctx context.Context, w *work) error {
 		opened, err := x.session.At(w.workload.Cluster).Workload(ctx, w.workload.Kind, w.workload.Name, w.workload.Options.JSON)
 		if err != nil {
-			return w.workload.Options.Fault("", err)
+			return x.located(x.env.Name, w.workload.Cluster, w.workload.Options, err)
 		}
 		name := w.workload.Kind + " " + w.workload.Name
 		answered := x.asks(x.env.Name, name)
 		w.resting, err = opened.Rest(ctx)
 		answered()
 		if err != nil {
-			return unread(name, x.env.Name, err)
+			return x.met(x.env.Name, w.workload.Cluster, w.workload.Options, w.workload.At, unread(name, x.env.Name, err))
 		}
 		return nil
 	})

@@ -133,9 +133,26 @@ func (s *Session) discoverIn(ctx context.Context, all *Discovery) error {
 		}
 		for _, f := range found.Entrances {
 			f.Cluster = s.cluster
+			f.Workloads = s.here(f.Workloads)
 			all.Entrances = append(all.Entrances, f)
+		}
+		all.Undecided = append(all.Undecided, s.here(found.Undecided)...)
+		for name, section := range found.Sections {
+			if all.Sections == nil {
+				all.Sections = map[string]map[string]any{}
+			}
+			all.Sections[name] = section
 		}
 		all.Notes = append(all.Notes, found.Notes...)
 	}
 	return nil
+}
+
+// here says of workloads that they were found in the session's cluster.
+func (s *Session) here(found []FoundWorkload) []FoundWorkload {
+	all := slices.Clone(found)
+	for i := range all {
+		all[i].Cluster = s.cluster
+	}
+	return all
 }

@@ -59,7 +59,7 @@ type Driver struct {
 	permit   func(ctx context.Context, conn any, need []action.Permission) ([]Refusal, error)
 	identify func(ctx context.Context, conn any) (string, error)
 	tells    *teller
-	grants   func(need []action.Permission) string
+	grants   func(closing Purpose) string
 	hear     func(ctx context.Context, conn any, h Hearing) error
 }
 
@@ -159,7 +159,12 @@ type Refusal struct {
 // A Discovery is what init found: the beginnings of a catalog.
 type Discovery struct {
 	Entrances []Found
-	Notes     []string
+	// Undecided are workloads that a person gives to a service, or to none.
+	Undecided []FoundWorkload
+	// Sections are what the catalog should say of the place beside what it was
+	// found by, by the driver's name: the account, so that noren works in no other.
+	Sections map[string]map[string]any
+	Notes    []string
 }
 
 // Found is one entrance that a driver found, and what it knows of its service.
@@ -175,4 +180,17 @@ type Found struct {
 	Class   string         // what makes the rules real: "AWS Load Balancer Controller (group shared)"
 	Options map[string]any // of the entrance, none for its defaults
 	Owner   *Owner
+	// Workloads are what works behind this entrance and behind no other, and can
+	// rest as it is.
+	Workloads []FoundWorkload
+}
+
+// A FoundWorkload is a workload that a driver found.
+type FoundWorkload struct {
+	Kind    string `json:"kind"`              // "aws/ecs"
+	Name    string `json:"name"`              // "shop/web"
+	Cluster string `json:"cluster,omitempty"` // that it was found in, "" where the environment has one
+	// About says of it what whoever reads the catalog should know, such as why
+	// it was given to no service; "" is nothing.
+	About string `json:"about,omitempty"`
 }

@@ -286,6 +286,7 @@ func (s *Session) connect(ctx context.Context, d *Driver) (any, error) {
 			return
 		}
 		c.conn, c.err = d.connect(ctx, raw, s.env)
+		c.err = AboutSection(d.Name, c.err)
 	})
 	return c.conn, c.err
 }

@@ -296,6 +296,10 @@ func (x *execution) withLeft(ctx context.Context, p *run.Problem, status run.Sta
 	}
 	if status == run.Stranded {
 		with.Code = fault.Stranded
+		// Whatever is to be mended first, this is what brings everything back.
+		if again := "noren open --env " + x.plan.Environment.Name; x.plan.Kind != plan.Extend && !slices.Contains(with.Try, again) {
+			with.Try = append(slices.Clone(with.Try), again)
+		}
 	}
 	return &with
 }

@@ -122,16 +122,30 @@ func (f *Fault) Is(target error) bool {
 }
 
 // Of returns every fault in err, including those joined by errors.Join or
-// wrapped below one another's text. A plain error joined beside others, or
+// wrapped below one another's text, each of those in the same words once. A plain error joined beside others, or
 // standing alone, becomes a fault of code Internal. Of(nil) is empty.
 func Of(err error) []*Fault {
 	if err == nil {
 		return nil
 	}
-	if all := find(err); len(all) > 0 {
+	if all := distinct(find(err)); len(all) > 0 {
 		return all
 	}
 	return []*Fault{{Code: Internal, Summary: "unexpected error", Detail: err.Error(), Err: err}}
+}
+
+// distinct leaves out what has been said before in the same words: credentials that
+// have expired fail everything that was asked side by side.
+func distinct(all []*Fault) []*Fault {
+	said := map[string]bool{}
+	var out []*Fault
+	for _, f := range all {
+		if key := f.Error() + "\x00" + f.Left; !said[key] {
+			said[key] = true
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func find(err error) []*Fault {

@@ -29,6 +29,7 @@ func TestOfAndExit(t *testing.T) {
 		{"fault", drift, []fault.Code{fault.Drift}, fault.ExitDrift},
 		{"wrapped", fmt.Errorf("run c1: %w", drift), []fault.Code{fault.Drift}, fault.ExitDrift},
 		{"joined", errors.Join(invalid, drift), []fault.Code{fault.Invalid, fault.Drift}, fault.ExitDrift},
+		{"joined twice in the same words", errors.Join(drift, &fault.Fault{Code: fault.Drift, Summary: "target has drifted", Err: io.EOF}, invalid), []fault.Code{fault.Drift, fault.Invalid}, fault.ExitDrift},
 		{"joined below text", fmt.Errorf("plan: %w", errors.Join(invalid, drift)), []fault.Code{fault.Invalid, fault.Drift}, fault.ExitDrift},
 		{"joined beside plain", errors.Join(invalid, io.EOF), []fault.Code{fault.Invalid, fault.Internal}, fault.ExitUsage},
 		{"plain ones joined", errors.Join(io.EOF, io.ErrClosedPipe), []fault.Code{fault.Internal, fault.Internal}, fault.ExitError},

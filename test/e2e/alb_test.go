@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -26,6 +27,7 @@ type market struct {
 	listener string
 	port     int
 	shop     string // ARN of its target group
+	endpoint string // of AWS, if not api itself
 	env      []string
 }
 
@@ -72,7 +74,7 @@ services:
     kind: web
     entrances: [%s]
     health: ["http://shop.example.com:%[2]d/healthz"]
-`, m.api.Section(), m.port, strings.ReplaceAll(entrance, "PORT", fmt.Sprint(m.port)))
+`, fmt.Sprintf("{region: %s, endpoint: %q}", albapi.Region, cmp.Or(m.endpoint, m.api.Endpoint)), m.port, strings.ReplaceAll(entrance, "PORT", fmt.Sprint(m.port)))
 	if err := os.WriteFile(filepath.Join(m.dir, "noren.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func TestAWSRefuses(t *testing.T) {
 		code          int
 		says          []string
 	}{
-		"expired credentials":   {key: strict.ExpiredKey, code: 1, says: []string{"expired", "aws sso login"}},
+		"expired credentials":   {key: strict.ExpiredKey, code: 1, says: []string{"expired", "the keys in the environment (AWS_ACCESS_KEY_ID)", "export AWS_ACCESS_KEY_ID="}},
 		"no such profile":       {old: "{region: us-east-1,", new: "{region: us-east-1, profile: nihgt,", code: 2, says: []string{"nihgt", "aws configure list-profiles"}},
 		"no region":             {old: "region: us-east-1, ", new: "", code: 2, says: []string{"no AWS region"}},
 		"another account":       {old: "{region:", new: `{account: "999999999999", region:`, code: 2, says: []string{"another AWS account", "999999999999", strict.Account}},
@@ -251,5 +251,23 @@ func TestAWSDenied(t *testing.T) {
 	before := a.Snapshot()
 	a.Deny("ecs:UpdateService")
 	a.noren(t, t.TempDir(), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 1).says(t, "permission missing in AWS", "ecs:UpdateService", `"Effect": "Allow"`)
+	a.same(t, before)
+}
+
+// TestAWSCredentialsExpireMeanwhile: credentials end in the middle of a closing,
+// so that nothing more can be changed, and nothing taken back. What is changed is
+// said, and once there are new ones everything is as it was.
+func TestAWSCredentialsExpireMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t, 3, "")
+	state, before := t.TempDir(), a.Snapshot()
+	a.ExpireAfter(4)
+	a.noren(t, state, "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 20).
+		says(t, "AWS credentials have expired", "changed now: aws:prod/", "export AWS_ACCESS_KEY_ID=", "\n    noren open --env prod")
+	if a.Snapshot() == before {
+		t.Error("nothing was changed, so that this tests nothing")
+	}
+	a.ExpireAfter(0)
+	a.noren(t, state, "open", "--env", "prod", "--confirm", "prod").must(t, 0)
 	a.same(t, before)
 }

@@ -248,3 +248,14 @@ func (r result) says(t testing.TB, words ...string) result {
 	}
 	return r
 }
+
+// silent fails if a command said any of the words.
+func (r result) silent(t testing.TB, words ...string) result {
+	t.Helper()
+	for _, w := range words {
+		if strings.Contains(r.out, w) || strings.Contains(r.err, w) {
+			t.Errorf("it says %q\nstdout:\n%s\nstderr:\n%s", w, r.out, r.err)
+		}
+	}
+	return r
+}

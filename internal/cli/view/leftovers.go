@@ -12,8 +12,9 @@ import (
 
 // Leftovers shows what was found, environment by environment.
 func (h Human) Leftovers(r *control.LeftoverReport, stateDir string, now time.Time) {
-	ours := false
+	ours, whole := false, true
 	for _, e := range r.Environments {
+		whole = whole && e.Err == nil && len(e.Unseen) == 0
 		h.print("%s  %s\n", bold(e.Environment), faint(looked(e)))
 		for i, l := range e.Leftovers {
 			ours = ours || l.Ours
@@ -26,8 +27,12 @@ func (h Human) Leftovers(r *control.LeftoverReport, stateDir string, now time.Ti
 			}
 		}
 	}
-	if !ours {
+	switch {
+	case ours:
+	case whole:
 		h.print("\n%s of noren's is left over that the runs of %s do not explain.\n", green("Nothing"), stateDir)
+	default:
+		h.print("\n%s of noren's was found where noren could look. What it could not look at is not known.\n", yellow("Nothing"))
 	}
 }
 

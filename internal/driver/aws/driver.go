@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/alb"
@@ -31,8 +32,10 @@ type Config struct {
 func Driver() *driver.Driver {
 	parts := []driver.Part[*awsclient.Conn]{
 		driver.FindsTraces(findTraces),
-		driver.Discovers(alb.Discover),
-		driver.Grants[*awsclient.Conn](awsclient.Policy),
+		driver.Discovers(discover),
+		driver.Grants[*awsclient.Conn](awsclient.PolicyFor,
+			driver.Purpose{Name: "FindLeftovers", Need: looks()},
+			driver.Purpose{Name: "Init", Need: discoverNeeds()}),
 		driver.Identifies(func(ctx context.Context, c *awsclient.Conn) (string, error) { return c.Identity(ctx) }),
 	}
 	parts = append(parts, alb.Parts()...)
@@ -48,16 +51,32 @@ func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, 
 	return awsclient.Open(ctx, cfg.Config, env)
 }
 
-// finders look through the account, one for each part of the driver.
-func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) {
-	return []func(context.Context, *awsclient.Conn) (*driver.Traces, error){
-		alb.FindTraces,
-		asg.FindTraces,
-		cloudwatch.FindTraces,
-		ecs.FindTraces,
-		events.FindTraces,
-		lambda.FindTraces,
+// A finder looks through the account for traces, which takes rights to list.
+type finder struct {
+	find  func(context.Context, *awsclient.Conn) (*driver.Traces, error)
+	needs func() []action.Permission
+}
+
+// finders are one for each part of the driver.
+func finders() []finder {
+	return []finder{
+		{alb.FindTraces, alb.TracesNeed},
+		{asg.FindTraces, asg.TracesNeed},
+		{cloudwatch.FindTraces, cloudwatch.TracesNeed},
+		{ecs.FindTraces, ecs.TracesNeed},
+		{events.FindTraces, events.TracesNeed},
+		{lambda.FindTraces, lambda.TracesNeed},
 	}
+}
+
+// looks are the rights that finding leftovers takes, and recovering from them
+// beside those of the closing.
+func looks() []action.Permission {
+	var all []action.Permission
+	for _, f := range finders() {
+		all = append(all, f.needs()...)
+	}
+	return all
 }
 
 // findTraces gathers what the parts find. A part that fails does not hide what
@@ -65,8 +84,8 @@ func finders() []func(context.Context, *awsclient.Conn) (*driver.Traces, error) 
 func findTraces(ctx context.Context, c *awsclient.Conn) (*driver.Traces, error) {
 	all := &driver.Traces{}
 	var errs []error
-	for _, find := range finders() {
-		found, err := find(ctx, c)
+	for _, f := range finders() {
+		found, err := f.find(ctx, c)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -7,6 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/noren-dev/noren/internal/driver/kube/lbc"
+	"github.com/noren-dev/noren/internal/edge"
 )
 
 // An entry is one path of an Ingress as it counts for one host: what must
@@ -86,7 +87,7 @@ func hostCovers(pattern, host string) bool {
 		return true
 	}
 	suffix, ok := strings.CutPrefix(pattern, "*")
-	return ok && !strings.ContainsAny(suffix, "*?") && host != "" && strings.HasSuffix(host, suffix)
+	return ok && !strings.ContainsAny(suffix, "*?") && host != "" && edge.Covers(pattern, host)
 }
 
 // hostsMeet tells whether some request could be for both.
@@ -110,15 +111,13 @@ func relate(first, second string) relation {
 	if first == second {
 		return inside
 	}
-	a, anyA := strings.CutSuffix(first, "*")
-	b, anyB := strings.CutSuffix(second, "*")
-	if strings.ContainsAny(a, "*?") || strings.ContainsAny(b, "*?") {
+	if strings.ContainsAny(strings.TrimSuffix(first, "*"), "*?") || strings.ContainsAny(strings.TrimSuffix(second, "*"), "*?") {
 		return unknowns
 	}
 	switch {
-	case anyA && strings.HasPrefix(b, a):
+	case edge.Covers(first, second):
 		return inside
-	case anyB && strings.HasPrefix(a, b):
+	case edge.Covers(second, first):
 		return around
 	}
 	return apart

@@ -1,7 +1,9 @@
 package strict
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -20,8 +22,11 @@ type Service struct {
 	Deploying bool
 	// Stuck services start and stop no task, and say why.
 	Stuck bool
-	Tags  map[string]string
+	// Groups are the ARNs of the target groups that its tasks are in.
+	Groups []string
+	Tags   map[string]string
 
+	region  string
 	running int32
 }
 
@@ -29,7 +34,7 @@ type Service struct {
 func (s *Server) AddService(svc Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	svc.running = svc.Desired
+	svc.running, svc.region = svc.Desired, s.Region
 	if svc.Tags == nil {
 		svc.Tags = map[string]string{}
 	}
@@ -48,9 +53,9 @@ func (s *Server) ECS(name string) *Service { return s.ecs[name] }
 
 func (svc *Service) arn() string {
 	if svc.OldARN {
-		return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s", Region, Account, svc.Name)
+		return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s", svc.region, Account, svc.Name)
 	}
-	return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, svc.Cluster, svc.Name)
+	return fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", svc.region, Account, svc.Cluster, svc.Name)
 }
 
 // step starts or stops one task.
@@ -81,6 +86,11 @@ func (svc *Service) shown(tags bool) map[string]any {
 		"deployments": []any{map[string]any{"status": "PRIMARY", "rolloutState": state}},
 		"events":      []any{map[string]any{"id": "1", "message": fmt.Sprintf("(service %s) %s.", svc.Name, said)}},
 	}
+	var balancers []any
+	for _, g := range svc.Groups {
+		balancers = append(balancers, map[string]any{"targetGroupArn": g, "containerName": svc.Name, "containerPort": 80})
+	}
+	out["loadBalancers"] = balancers
 	if svc.Strategy != "" {
 		out["deploymentConfiguration"] = map[string]any{"strategy": svc.Strategy}
 	}
@@ -139,7 +149,7 @@ func describeServices(s *Server, in struct {
 	for _, name := range in.Services {
 		svc := s.ecs[in.Cluster+"/"+name]
 		if svc == nil {
-			failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", Region, Account, in.Cluster, name), "reason": "MISSING"})
+			failures = append(failures, map[string]string{"arn": fmt.Sprintf("arn:aws:ecs:%s:%s:service/%s/%s", s.Region, Account, in.Cluster, name), "reason": "MISSING"})
 			continue
 		}
 		services = append(services, svc.shown(len(in.Include) > 0))
@@ -175,16 +185,24 @@ func listClusters(s *Server, _ struct{},
 	for _, svc := range sorted(s.ecs) {
 		if !seen[svc.Cluster] {
 			seen[svc.Cluster] = true
-			arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", Region, Account, svc.Cluster))
+			arns = append(arns, fmt.Sprintf("arn:aws:ecs:%s:%s:cluster/%s", s.Region, Account, svc.Cluster))
 		}
 	}
 	return map[string]any{"clusterArns": arns}, nil
 }
 
-func listServices(s *Server, in struct{ Cluster string },
+// listServices answers page by page. Source:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html
+func listServices(s *Server, in struct {
+	Cluster, NextToken string
+	MaxResults         int
+},
 ) (any, error) {
 	if err := s.clusterOf(in.Cluster); err != nil {
 		return nil, err
+	}
+	if in.MaxResults > 100 {
+		return nil, refuse("InvalidParameterException", "maxResults is at most 100")
 	}
 	arns := []string{}
 	for _, svc := range sorted(s.ecs) {
@@ -192,7 +210,13 @@ func listServices(s *Server, in struct{ Cluster string },
 			arns = append(arns, svc.arn())
 		}
 	}
-	return map[string]any{"serviceArns": arns}, nil
+	from, _ := strconv.Atoi(in.NextToken) // "" is the beginning
+	to := min(from+cmp.Or(in.MaxResults, 10), len(arns))
+	out := map[string]any{"serviceArns": arns[from:to]}
+	if to < len(arns) {
+		out["nextToken"] = strconv.Itoa(to)
+	}
+	return out, nil
 }
 
 func tagService(s *Server, in struct {

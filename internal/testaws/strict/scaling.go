@@ -39,8 +39,8 @@ func (s *Server) Target(service string) Target {
 // Scaling returns the target itself, for Edit.
 func (s *Server) Scaling(service string) *Target { return s.targets["service/"+service] }
 
-func targetARN(id string) string {
-	return fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/%s", Region, Account, strings.ReplaceAll(id, "/", "-"))
+func (s *Server) targetARN(id string) string {
+	return fmt.Sprintf("arn:aws:application-autoscaling:%s:%s:scalable-target/%s", s.Region, Account, strings.ReplaceAll(id, "/", "-"))
 }
 
 // Alarm lets a scale-out alarm of a service fire: unless that is suspended, the
@@ -105,7 +105,7 @@ func scalingOperations() map[string]operation {
 
 func (s *Server) targetByARN(arn string) (*Target, error) {
 	for id, t := range s.targets {
-		if targetARN(id) == arn {
+		if s.targetARN(id) == arn {
 			return t, nil
 		}
 	}
@@ -128,7 +128,7 @@ func describeTargets(s *Server, in struct {
 		t := s.targets[id]
 		list = append(list, map[string]any{
 			"ServiceNamespace": "ecs", "ResourceId": id, "ScalableDimension": ecsDimension, "MinCapacity": t.Min, "MaxCapacity": t.Max,
-			"RoleARN": "arn:aws:iam::" + Account + ":role/x", "CreationTime": 1.7e9, "ScalableTargetARN": targetARN(id),
+			"RoleARN": "arn:aws:iam::" + Account + ":role/x", "CreationTime": 1.7e9, "ScalableTargetARN": s.targetARN(id),
 			"SuspendedState": map[string]bool{"DynamicScalingInSuspended": t.In, "DynamicScalingOutSuspended": t.Out, "ScheduledScalingSuspended": t.Scheduled},
 		})
 	}
@@ -179,5 +179,5 @@ func register(s *Server, in struct {
 		set(&t.Scheduled, st.ScheduledScalingSuspended)
 	}
 	svc.Desired = min(max(svc.Desired, t.Min), t.Max)
-	return map[string]any{"ScalableTargetARN": targetARN(in.ResourceID)}, nil
+	return map[string]any{"ScalableTargetARN": s.targetARN(in.ResourceID)}, nil
 }

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// Region is where the server plays to be.
+	// Region is where a server plays to be unless it is told otherwise.
 	Region = "us-east-1"
 	// Account is the only account of it.
 	Account = "123456789012"
@@ -40,6 +40,8 @@ const (
 type Server struct {
 	// Endpoint is the address of every service.
 	Endpoint string
+	// Region is where it is. It is set before anything is added.
+	Region string
 
 	mu      sync.Mutex
 	ecs     map[string]*Service // by cluster/service
@@ -49,11 +51,12 @@ type Server struct {
 	calls   map[string]int      // by the same
 	writes  int
 	lose    bool
+	expire  int // after this many writes, 0: never
 }
 
 // New is a server without an address.
 func New() *Server {
-	return &Server{ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
+	return &Server{Region: Region, ecs: map[string]*Service{}, targets: map[string]*Target{}, sources: map[string]*Source{}, denied: map[string]bool{}, calls: map[string]int{}}
 }
 
 // Start runs a server for this test.
@@ -68,7 +71,7 @@ func Start(t testing.TB) *Server {
 
 // Section is the section aws of an environment that is this server, as YAML.
 func (s *Server) Section() string {
-	return fmt.Sprintf("{region: %s, endpoint: %q}", Region, s.Endpoint)
+	return fmt.Sprintf("{region: %s, endpoint: %q}", s.Region, s.Endpoint)
 }
 
 // Deny takes a right away from every caller: "ecs:UpdateService".
@@ -83,6 +86,22 @@ func (s *Server) LoseNextAnswer(testing.TB) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lose = true
+}
+
+// ExpireAfter lets the credentials of every caller expire once so many more writes
+// were carried out; 0 makes them good again.
+func (s *Server) ExpireAfter(writes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire = 0
+	if writes > 0 {
+		s.expire = s.writes + writes
+	}
+}
+
+// expired tells whether a caller's credentials are no longer good.
+func (s *Server) expired(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Authorization"), ExpiredKey) || s.expire > 0 && s.writes >= s.expire
 }
 
 // Writes counts the writes that were carried out.
@@ -200,7 +219,7 @@ func (s *Server) perform(r *http.Request, service, name string, op operation, in
 	right := service + ":" + name
 	s.calls[right]++
 	switch {
-	case strings.Contains(r.Header.Get("Authorization"), ExpiredKey):
+	case s.expired(r):
 		return nil, false, refuse("ExpiredTokenException", "The security token included in the request is expired")
 	case s.denied[right], op.do == nil: // what it does not know, nobody may
 		return nil, false, refuse("AccessDeniedException",
@@ -240,7 +259,10 @@ func writeJSON(w http.ResponseWriter, answer any, err error) {
 // this? Nobody may ask others.
 func (s *Server) query(w http.ResponseWriter, r *http.Request, body string) {
 	w.Header().Set("Content-Type", "text/xml")
-	if strings.Contains(r.Header.Get("Authorization"), ExpiredKey) {
+	s.mu.Lock()
+	expired := s.expired(r)
+	s.mu.Unlock()
+	if expired {
 		w.WriteHeader(http.StatusForbidden)
 		fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>`)
 		return

@@ -71,10 +71,14 @@ func ruleOf(listener string) string {
 }
 
 // quotaReached says what a person can do when AWS allows no more rules.
+// quota is 0 where it is not known.
 func quotaReached(name string, quota int) error {
-	return &fault.Fault{Code: fault.Invalid, Summary: "no rules left on the load balancer",
-		Detail: fmt.Sprintf("AWS allows no more rules on the load balancer of %s (quota %d).", name, quota),
-		Try:    []string{"aws service-quotas list-service-quotas --service-code elasticloadbalancing   # \"Rules per Application Load Balancer\" can be raised"}}
+	text := fmt.Sprintf("AWS allows no more rules on the load balancer of %s", name)
+	if quota > 0 {
+		text += fmt.Sprintf(" (quota %d)", quota)
+	}
+	return &fault.Fault{Code: fault.Invalid, Summary: "no rules left on the load balancer", Detail: text + ".",
+		Try: []string{"aws service-quotas list-service-quotas --service-code elasticloadbalancing   # \"Rules per Application Load Balancer\" can be raised"}}
 }
 
 // A place is a load balancer or listener that an entrance names.

@@ -200,7 +200,7 @@ func (a *account) tags(ctx context.Context, of string, arns []string) (map[strin
 	for some := range slices.Chunk(arns, tagsAtOnce) {
 		answer, err := a.client.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: some})
 		if awsclient.IsCode(err, "RuleNotFound", "LoadBalancerNotFound", "ListenerNotFound") {
-			return nil, fmt.Errorf("read the tags of %s: one of them has just been deleted: %w: %w: %w", of, action.ErrUnavailable, driver.ErrOutdated, err)
+			return nil, fmt.Errorf("read the tags of %s: one of them has just been deleted: %w: %w: %w", of, action.ErrUnavailable, driver.ErrOutdated, awsclient.Plain(err))
 		}
 		if err != nil {
 			return nil, a.conn.Classify(err, "read the tags of "+of)
@@ -272,7 +272,7 @@ func (a *account) create(ctx context.Context, d door, c albrules.Create, mark ma
 	})
 	what := fmt.Sprintf("create a rule (%s) on %s", albrules.Label(c.Name), d.name)
 	if awsclient.IsCode(err, "TooManyRules") {
-		return fmt.Errorf("%w: %w", quotaReached(d.name, a.quota), err)
+		return fmt.Errorf("%w: %w", quotaReached(d.name, a.quota), awsclient.Plain(err))
 	}
 	if err := a.outdated(err, what); err != nil {
 		return err
@@ -291,7 +291,7 @@ func (a *account) create(ctx context.Context, d door, c albrules.Create, mark ma
 // very call, made before, whose answer was lost.
 func (a *account) outdated(err error, what string) error {
 	if awsclient.IsCode(err, "PriorityInUse", "RuleNotFound") {
-		return fmt.Errorf("%s: %w: %w: %w", what, action.ErrUnavailable, driver.ErrOutdated, err)
+		return fmt.Errorf("%s: %w: %w: %w", what, action.ErrUnavailable, driver.ErrOutdated, awsclient.Plain(err))
 	}
 	return a.conn.Classify(err, what)
 }

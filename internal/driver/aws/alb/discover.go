@@ -9,14 +9,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/alb/albrules"
 )
 
+// A Discovery is what init finds, and what is behind it.
+type Discovery struct {
+	driver.Discovery
+	// Groups are the ARNs of the target groups behind each of the entrances.
+	Groups [][]string
+	// Others are target groups which requests reach that none of the entrances is
+	// for, and how they do: "the default action of front:443".
+	Others map[string]string
+}
+
 // Discover finds what noren can close: each set of hosts that rules of a load
 // balancer name is a service, and a load balancer whose rules name none is one.
-func Discover(ctx context.Context, c *awsclient.Conn) (*driver.Discovery, error) {
+func Discover(ctx context.Context, c *awsclient.Conn) (*Discovery, error) {
 	a := accountOf(c)
 	all, err := a.loadBalancers(ctx)
 	if err != nil {
@@ -33,10 +44,10 @@ func Discover(ctx context.Context, c *awsclient.Conn) (*driver.Discovery, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &driver.Discovery{}
+	d := &Discovery{Others: map[string]string{}}
 	for _, lb := range all {
 		if err := refused(lb, c.Region()); err != nil {
-			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out. %s", lb.name, err))
+			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: %s", lb.name, awsclient.DetailOf(err)))
 			continue
 		}
 		listeners, err := a.listenersOf(ctx, lb)
@@ -44,12 +55,49 @@ func Discover(ctx context.Context, c *awsclient.Conn) (*driver.Discovery, error)
 			return nil, err
 		}
 		found := found(lb, listeners, paths)
-		if len(found) == 0 {
+		switch {
+		case len(listeners) == 0:
+			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: it has no listener.", lb.name))
+		case len(found) == 0:
 			d.Notes = append(d.Notes, fmt.Sprintf("Load balancer %s was left out: it has no listener that does more than send visitors elsewhere.", lb.name))
 		}
 		d.Entrances = append(d.Entrances, found...)
+		d.behind(lb, serving(listeners), found)
 	}
 	return d, nil
+}
+
+// behind notes which target groups are behind the entrances found on a load
+// balancer, and which answer requests for others.
+func (d *Discovery) behind(lb loadBalancer, listeners []albrules.Listener, found []driver.Found) {
+	for _, f := range found {
+		var groups []string
+		for _, l := range listeners {
+			groups = append(groups, albrules.Behind(l, albrules.Scope{Hosts: f.Hosts})...)
+		}
+		d.Groups = append(d.Groups, groups)
+	}
+	if len(found) == 1 && len(found[0].Hosts) == 0 { // it is the whole load balancer
+		return
+	}
+	for _, l := range listeners {
+		note := func(how string, actions []albrules.Action) {
+			for _, g := range albrules.TargetGroups(actions...) {
+				d.Others[g] = fmt.Sprintf("%s of %s:%d", how, lb.name, l.Port)
+			}
+		}
+		for _, u := range l.Users() {
+			if len(hostsOf(u)) == 0 {
+				note("a rule without a host", u.Actions)
+			}
+		}
+		note("the default action", l.Default)
+	}
+}
+
+// serving are the listeners that do more than send visitors elsewhere.
+func serving(listeners []albrules.Listener) []albrules.Listener {
+	return slices.DeleteFunc(slices.Clone(listeners), albrules.Listener.OnlyRedirects)
 }
 
 // healthPaths are the paths of the target groups' health checks, by ARN.
@@ -72,7 +120,7 @@ func (a *account) healthPaths(ctx context.Context) (map[string]string, error) {
 
 // found are the services of a load balancer.
 func found(lb loadBalancer, listeners []albrules.Listener, paths map[string]string) []driver.Found {
-	serving := slices.DeleteFunc(slices.Clone(listeners), albrules.Listener.OnlyRedirects)
+	serving := serving(listeners)
 	if len(serving) == 0 {
 		return nil
 	}
@@ -157,4 +205,9 @@ func health(listeners []albrules.Listener, hosts []string, dns string, paths map
 		}
 	}
 	return out
+}
+
+// DiscoverNeeds are the rights that Discover takes.
+func DiscoverNeeds() []action.Permission {
+	return append(TracesNeed(), awsclient.Rights("propose health checks, and what works behind", iam+"DescribeTargetGroups")...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/driver/aws/alb/albrules"
@@ -145,4 +146,9 @@ func (a *account) closedByHand(lb loadBalancer, d door, l albrules.Listener) (dr
 	return driver.Unmarked{Target: target(a.conn.Env.Name, fmt.Sprintf("%s:%d", lb.name, d.port), ""),
 		What:   fmt.Sprintf("the first rule of %s (priority %d) answers 503 by itself, and not by noren", d.name, users[0].Priority),
 		Advice: []string{"aws elbv2 describe-rules --rule-arns " + users[0].ARN}}, true
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find rules that were left over", iam+"DescribeLoadBalancers", iam+"DescribeListeners", iam+"DescribeRules", iam+"DescribeTags")
 }

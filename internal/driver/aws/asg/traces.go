@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 )
@@ -60,4 +61,9 @@ func (c *client) traces(g *types.AutoScalingGroup, found *driver.Traces) {
 			fmt.Sprintf("aws autoscaling resume-processes --auto-scaling-group-name %s --scaling-processes AlarmNotification ScheduledActions --region %s", name, c.conn.Region()),
 		},
 	})
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find groups that were left at rest", "autoscaling:DescribeAutoScalingGroups")
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 	"github.com/noren-dev/noren/internal/mute"
@@ -94,4 +95,9 @@ func FindTraces(ctx context.Context, c *awsclient.Conn) (*driver.Traces, error) 
 		return &driver.Traces{Unseen: []string{kind().Seen}}, nil
 	}
 	return found, err
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find alarms that were left muted", "cloudwatch:ListAlarmMuteRules", "cloudwatch:GetAlarmMuteRule", "cloudwatch:ListTagsForResource")
 }

@@ -20,15 +20,19 @@ import (
 	"github.com/noren-dev/noren/internal/driver"
 )
 
-// system is the name of the driver, in permissions.
-const system = "aws"
+const (
+	// system is the name of the driver, in permissions.
+	system = "aws"
+	// kind is that of the workloads.
+	kind = "aws/ecs"
+)
 
 // Parts are this package's part of the driver.
 func Parts() []driver.Part[*awsclient.Conn] {
 	return []driver.Part[*awsclient.Conn]{
 		driver.Changes("aws/ecs.scale", "Give an ECS service another number of tasks", openScale),
 		driver.Changes("aws/autoscaling.suspend", "Keep Application Auto Scaling from scaling an ECS service", openSuspend),
-		driver.Rests("aws/ecs", "A service of Amazon ECS, as cluster/service", openWorkload),
+		driver.Rests(kind, "A service of Amazon ECS, as cluster/service", openWorkload),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 )
@@ -119,4 +120,10 @@ func (c *client) scalingTraces(ctx context.Context, counts map[string]int32, fou
 		}
 	}
 	return nil
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find services that were left at rest", "ecs:ListClusters", "ecs:ListServices", "ecs:DescribeServices",
+		"application-autoscaling:DescribeScalableTargets", "application-autoscaling:ListTagsForResource")
 }

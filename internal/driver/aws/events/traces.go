@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 )
@@ -98,4 +99,9 @@ func (c *client) scheduleTraces(ctx context.Context, found *driver.Traces) error
 		found.Seen = append(found.Seen, driver.Seen{Kind: "schedules", Count: n})
 	}
 	return err
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find rules and schedules that were left disabled", "events:ListEventBuses", "events:ListRules", "events:ListTagsForResource", "scheduler:ListSchedules", "scheduler:GetSchedule")
 }

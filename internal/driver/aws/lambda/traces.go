@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/noren-dev/noren/internal/action"
 	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/driver"
 )
@@ -96,4 +97,10 @@ func (c *client) functionTraces(ctx context.Context, found *driver.Traces) error
 		found.Seen = append(found.Seen, driver.Seen{Kind: "Lambda functions", Count: len(all)})
 	}
 	return nil
+}
+
+// TracesNeed are the rights that FindTraces takes.
+func TracesNeed() []action.Permission {
+	return awsclient.Rights("find functions and event sources that were left at rest", "lambda:ListEventSourceMappings", "lambda:ListFunctions", "lambda:ListTags",
+		"lambda:GetFunctionConcurrency", "lambda:GetFunctionConfiguration")
 }

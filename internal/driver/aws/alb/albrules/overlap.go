@@ -5,60 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/noren-dev/noren/internal/edge"
 )
-
-// covers tells whether pattern a matches all that pattern b does. In patterns *
-// is any run of characters and ? is one. It can miss that it does, and never
-// says so wrongly: b's wildcards are taken for characters that only a's match.
-func covers(a, b string) bool {
-	// memo by places in a and b; patterns have at most 128 characters.
-	seen := map[[2]int]bool{}
-	var match func(i, j int) bool
-	match = func(i, j int) bool {
-		if i == len(a) {
-			return j == len(b)
-		}
-		if seen[[2]int{i, j}] {
-			return false
-		}
-		seen[[2]int{i, j}] = true
-		switch {
-		case a[i] == '*':
-			return match(i+1, j) || j < len(b) && match(i, j+1)
-		case j == len(b), b[j] == '*':
-			return false
-		case a[i] == '?' || a[i] == b[j]:
-			return match(i+1, j+1)
-		}
-		return false
-	}
-	return match(0, 0)
-}
-
-// meet tells whether some text matches both patterns.
-func meet(a, b string) bool {
-	seen := map[[2]int]bool{}
-	var match func(i, j int) bool
-	match = func(i, j int) bool {
-		if i == len(a) && j == len(b) {
-			return true
-		}
-		if seen[[2]int{i, j}] {
-			return false
-		}
-		seen[[2]int{i, j}] = true
-		switch {
-		case i < len(a) && a[i] == '*':
-			return match(i+1, j) || j < len(b) && match(i, j+1)
-		case j < len(b) && b[j] == '*':
-			return match(i, j+1) || i < len(a) && match(i+1, j)
-		case i < len(a) && j < len(b) && (a[i] == '?' || b[j] == '?' || a[i] == b[j]):
-			return match(i+1, j+1)
-		}
-		return false
-	}
-	return match(0, 0)
-}
 
 // both are the conditions of a request that both lists are for; ok is false if
 // there is no such request. It fails where a rule cannot say it: a rule has one
@@ -130,11 +79,11 @@ func bothOf(field, x, y string) (string, error) {
 		x, y = strings.ToLower(x), strings.ToLower(y)
 	}
 	switch {
-	case covers(x, y):
+	case edge.Covers(x, y):
 		return y, nil
-	case covers(y, x):
+	case edge.Covers(y, x):
 		return x, nil
-	case meet(x, y):
+	case edge.Meet(x, y):
 		return "", fmt.Errorf("some of %s is also %s, and one listener rule cannot say both", x, y)
 	}
 	return "", nil
@@ -178,9 +127,9 @@ func within(field, x, y string) bool {
 		q, errQ := netip.ParsePrefix(y)
 		return errP == nil && errQ == nil && q.Bits() <= p.Bits() && q.Contains(p.Addr())
 	case FieldPath:
-		return covers(y, x)
+		return edge.Covers(y, x)
 	}
-	return covers(strings.ToLower(y), strings.ToLower(x))
+	return edge.Covers(strings.ToLower(y), strings.ToLower(x))
 }
 
 // everything tells whether a condition holds for every request.

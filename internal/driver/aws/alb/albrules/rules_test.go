@@ -4,48 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
 )
-
-// Whether patterns cover each other or meet is compared with what texts match.
-func TestPatterns(t *testing.T) {
-	t.Parallel()
-	matches := func(pattern, s string) bool {
-		return edge.Rule{Conditions: []edge.Condition{{Field: edge.Path, Values: []string{pattern}}}}.Matches(edge.Request{Path: s})
-	}
-	texts := []string{""}
-	for range 4 {
-		for _, s := range texts {
-			for _, c := range "ab/" {
-				texts = append(texts, s+string(c))
-			}
-		}
-		texts = slices.Compact(slices.Sorted(slices.Values(texts)))
-	}
-	pattern := rapid.StringOfN(rapid.SampledFrom([]rune("ab/*?")), 0, 3, -1)
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := pattern.Draw(t, "a"), pattern.Draw(t, "b")
-		common := false
-		for _, s := range texts {
-			inA, inB := matches(a, s), matches(b, s)
-			common = common || inA && inB
-			if covers(a, b) && inB && !inA {
-				t.Errorf("%q is said to cover %q, and %q is only in the latter", a, b, s)
-			}
-		}
-		// Patterns of three characters that have a text in common have one of four.
-		if meet(a, b) != common {
-			t.Errorf("%q and %q: meet says %t, and texts say %t", a, b, meet(a, b), common)
-		}
-	})
-}
 
 func at(priority int, r Rule) Placed {
 	return Placed{ARN: fmt.Sprint("r/", priority), Priority: priority, Rule: r}
