@@ -73,7 +73,7 @@ func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConnsPerHost = 32
 		})),
-		config.WithAPIOptions(paced()),
+		config.WithAPIOptions(paced(cfg)),
 		// Errors say what there is to say; the SDK would log beside them.
 		config.WithLogger(logging.Nop{}),
 	}

@@ -1,6 +1,7 @@
 package awsclient
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -35,30 +36,48 @@ var (
 	writing     = map[string]pace{"Elastic Load Balancing v2": {10, 40}, "ECS": {5, 50}}
 )
 
-// paced makes each request wait for its turn.
-func paced() []func(*middleware.Stack) error {
-	var mu sync.Mutex
-	limiters := map[string]*rate.Limiter{}
-	limiter := func(service string, write bool) *rate.Limiter {
-		mu.Lock()
-		defer mu.Unlock()
-		key, paces := service+" read", reading
-		if write {
-			key, paces = service+" write", writing
-		}
-		l, ok := limiters[key]
-		if !ok {
-			p, known := paces[service]
-			if !known {
-				p = unknownPace
-			}
-			l = rate.NewLimiter(p.rate, p.burst)
-			limiters[key] = l
-		}
+// A bucketKey is what AWS has a bucket for, as far as a configuration tells: an
+// account is behind a profile, a role or the keys of the environment.
+type bucketKey struct {
+	region, profile, role, endpoint, service string
+	write                                    bool
+}
+
+// buckets are those of this process. All its connections share them, since AWS
+// counts their requests together: the plan's and the run's are two.
+var buckets struct {
+	mu  sync.Mutex
+	all map[bucketKey]*rate.Limiter
+}
+
+func bucket(key bucketKey) *rate.Limiter {
+	buckets.mu.Lock()
+	defer buckets.mu.Unlock()
+	l := buckets.all[key]
+	if l != nil {
 		return l
 	}
+	paces := reading
+	if key.write {
+		paces = writing
+	}
+	p, known := paces[key.service]
+	if !known {
+		p = unknownPace
+	}
+	if buckets.all == nil {
+		buckets.all = map[bucketKey]*rate.Limiter{}
+	}
+	l = rate.NewLimiter(p.rate, p.burst)
+	buckets.all[key] = l
+	return l
+}
+
+// paced makes each request wait for its turn.
+func paced(cfg Config) []func(*middleware.Stack) error {
 	wait := middleware.InitializeMiddlewareFunc("noren.Pace", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		if err := limiter(awsmiddleware.GetServiceID(ctx), writes(awsmiddleware.GetOperationName(ctx))).Wait(ctx); err != nil {
+		key := bucketKey{cmp.Or(awsmiddleware.GetRegion(ctx), cfg.Region), cfg.Profile, cfg.Role, cfg.Endpoint, awsmiddleware.GetServiceID(ctx), writes(awsmiddleware.GetOperationName(ctx))}
+		if err := bucket(key).Wait(ctx); err != nil {
 			if ctx.Err() == nil { // its turn would come after the deadline
 				err = fmt.Errorf("%w: many calls of this run wait for their turn: %w", action.ErrUnavailable, err)
 			}

@@ -27,6 +27,7 @@ func TestAWSBuckets(t *testing.T) {
 	row := func(name, verb string, took time.Duration, failed string) {
 		done, refused, allowed := 0, 0, map[string]float64{}
 		for _, taken := range s.Taken() {
+			t.Logf("%s %s: %+v, %.1f s", name, verb, taken, taken.Seconds())
 			done, refused = done+taken.Done, refused+taken.Refused
 			system := strings.ReplaceAll(taken.Service, "application-autoscaling", "ecs")
 			allowed[system] = max(allowed[system], taken.Seconds())
