@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
@@ -217,6 +218,42 @@ func TestShared(t *testing.T) {
 
 // A call whose turn would come after its deadline can be made again: it is not
 // refused.
+// TestReadsAgain: a read that AWS finds too fast is made again with the next token;
+// a write is not, and a read that stays too fast is told of.
+func TestReadsAgain(t *testing.T) {
+	asked, refuse := 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		if asked <= refuse {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>`)
+			return
+		}
+		fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+	}))
+	defer server.Close()
+	client := sts.NewFromConfig(conn(t, Config{Region: "us-east-1", Endpoint: server.URL}).AWS)
+	read := func() error {
+		_, err := client.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+		return err
+	}
+	write := func() error {
+		_, err := client.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::123456789012:role/x"), RoleSessionName: aws.String("x")})
+		return err
+	}
+	for name, c := range map[string]struct {
+		call   func() error
+		refuse int
+		asked  int
+		fails  bool
+	}{"a few": {read, 3, 4, false}, "on and on": {read, 9, 4, true}, "a write": {write, 1, 1, true}} {
+		asked, refuse = 0, c.refuse
+		if err := c.call(); asked != c.asked || isThrottled(err) != c.fails {
+			t.Errorf("%s: asked %d times, %v", name, asked, err)
+		}
+	}
+}
+
 func TestWaitingTooLongIsUnavailable(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)

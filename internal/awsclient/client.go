@@ -64,16 +64,21 @@ type Conn struct {
 	shared map[reflect.Type]any
 }
 
-// Open makes a connection. It reads files and the environment, and asks AWS
+// Open makes a connection with buckets of its own. It reads files and the environment, and asks AWS
 // nothing yet.
 func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
+	return new(Buckets).Open(ctx, cfg, env)
+}
+
+// Open makes a connection that shares the buckets.
+func (b *Buckets) Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 	options := []func(*config.LoadOptions) error{
 		// Package driver retries, with the run's patience.
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithTransportOptions(func(t *http.Transport) {
 			t.MaxIdleConnsPerHost = 32
 		})),
-		config.WithAPIOptions(paced(cfg)),
+		config.WithAPIOptions(b.paced(cfg)),
 		// Errors say what there is to say; the SDK would log beside them.
 		config.WithLogger(logging.Nop{}),
 	}

@@ -3,11 +3,14 @@ package awsclient
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
 
@@ -43,17 +46,18 @@ type bucketKey struct {
 	write                                    bool
 }
 
-// buckets are those of this process. All its connections share them, since AWS
-// counts their requests together: the plan's and the run's are two.
-var buckets struct {
+// Buckets are what AWS lets through, as this process keeps to it. Connections that
+// share them go together below AWS's: a plan's and its run's are two. The zero value
+// is full.
+type Buckets struct {
 	mu  sync.Mutex
 	all map[bucketKey]*rate.Limiter
 }
 
-func bucket(key bucketKey) *rate.Limiter {
-	buckets.mu.Lock()
-	defer buckets.mu.Unlock()
-	l := buckets.all[key]
+func (b *Buckets) of(key bucketKey) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.all[key]
 	if l != nil {
 		return l
 	}
@@ -65,27 +69,47 @@ func bucket(key bucketKey) *rate.Limiter {
 	if !known {
 		p = unknownPace
 	}
-	if buckets.all == nil {
-		buckets.all = map[bucketKey]*rate.Limiter{}
+	if b.all == nil {
+		b.all = map[bucketKey]*rate.Limiter{}
 	}
 	l = rate.NewLimiter(p.rate, p.burst)
-	buckets.all[key] = l
+	b.all[key] = l
 	return l
 }
 
+// readAgain is how often a read that AWS found too fast is made again at once, with
+// the next token. Whoever shares the account may have taken one; to begin a whole
+// look at the account anew for it would take many more. After that, and for writes,
+// it is for package driver to wait.
+const readAgain = 3
+
 // paced makes each request wait for its turn.
-func paced(cfg Config) []func(*middleware.Stack) error {
+func (b *Buckets) paced(cfg Config) []func(*middleware.Stack) error {
 	wait := middleware.InitializeMiddlewareFunc("noren.Pace", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		key := bucketKey{cmp.Or(awsmiddleware.GetRegion(ctx), cfg.Region), cfg.Profile, cfg.Role, cfg.Endpoint, awsmiddleware.GetServiceID(ctx), writes(awsmiddleware.GetOperationName(ctx))}
-		if err := bucket(key).Wait(ctx); err != nil {
-			if ctx.Err() == nil { // its turn would come after the deadline
-				err = fmt.Errorf("%w: many calls of this run wait for their turn: %w", action.ErrUnavailable, err)
+		for again := 0; ; again++ {
+			if err := b.of(key).Wait(ctx); err != nil {
+				if ctx.Err() == nil { // its turn would come after the deadline
+					err = fmt.Errorf("%w: many calls of this run wait for their turn: %w", action.ErrUnavailable, err)
+				}
+				return middleware.InitializeOutput{}, middleware.Metadata{}, err
 			}
-			return middleware.InitializeOutput{}, middleware.Metadata{}, err
+			out, metadata, err := next.HandleInitialize(ctx, in)
+			if key.write || again == readAgain || !isThrottled(err) {
+				return out, metadata, err
+			}
 		}
-		return next.HandleInitialize(ctx, in)
 	})
 	return []func(*middleware.Stack) error{func(s *middleware.Stack) error { return s.Initialize.Add(wait, middleware.After) }}
+}
+
+func isThrottled(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled
 }
 
 // writes tells whether an operation is one of those that change something.

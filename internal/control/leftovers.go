@@ -125,6 +125,11 @@ func (r *LeftoverReport) Err() error {
 // environment that does not answer within the patience given says so in its
 // look. It writes nothing.
 func (c *Control) Leftovers(ctx context.Context, patience time.Duration, environments ...string) (*LeftoverReport, error) {
+	return c.leftovers(ctx, patience, c.session, environments...)
+}
+
+// leftovers is Leftovers through sessions that open gives.
+func (c *Control) leftovers(ctx context.Context, patience time.Duration, open func(plan.Environment) *driver.Session, environments ...string) (*LeftoverReport, error) {
 	var envs []catalog.Environment
 	for _, e := range c.Catalog.Environments {
 		if len(environments) == 0 || slices.Contains(environments, e.Name) {
@@ -144,7 +149,7 @@ func (c *Control) Leftovers(ctx context.Context, patience time.Duration, environ
 	var g errgroup.Group
 	for i, env := range envs {
 		g.Go(func() error {
-			looks[i] = c.look(ctx, env, patience)
+			looks[i] = c.look(ctx, env, patience, open)
 			return nil
 		})
 	}
@@ -172,12 +177,12 @@ type look struct {
 	err     error
 }
 
-func (c *Control) look(ctx context.Context, env catalog.Environment, patience time.Duration) look {
+func (c *Control) look(ctx context.Context, env catalog.Environment, patience time.Duration, open func(plan.Environment) *driver.Session) look {
 	l := look{found: &driver.Traces{}}
 	if l.env, l.err = c.planEnvironment(env); l.err != nil {
 		return l
 	}
-	l.session = c.session(l.env)
+	l.session = open(l.env)
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	l.found, l.err = l.session.Traces(bounded)

@@ -45,7 +45,8 @@ func (x *planner) watchForMarks(ctx context.Context) func(*Closing, error) (*Clo
 	ctx, cancel := context.WithCancel(ctx)
 	seen := make(chan *LeftoverReport, 1)
 	go func() {
-		report, err := x.Leftovers(ctx, lookPatience, x.env.Name)
+		// Through the planner's session: what both look at is read once.
+		report, err := x.leftovers(ctx, lookPatience, func(plan.Environment) *driver.Session { return x.session }, x.env.Name)
 		if err != nil {
 			report = &LeftoverReport{} // planning reads the same systems, and says what is wrong
 		}

@@ -85,6 +85,9 @@ func (l *limits) refused(w http.ResponseWriter, r *http.Request) bool {
 			service = "application-autoscaling"
 		}
 	}
+	if !isJSON && r.FormValue("Version") != "2015-12-01" {
+		return false // another service's
+	}
 	writes := !strings.HasPrefix(call, "Describe") && !strings.HasPrefix(call, "List") && !strings.HasPrefix(call, "Get")
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -44,11 +44,11 @@ func Driver() *driver.Driver {
 	parts = append(parts, events.Parts()...)
 	parts = append(parts, lambda.Parts()...)
 	parts = append(parts, cloudwatch.Parts()...)
+	buckets := new(awsclient.Buckets)
+	connect := func(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, error) {
+		return buckets.Open(ctx, cfg.Config, env)
+	}
 	return driver.New(Name, "load balancers, workloads and alarms of Amazon Web Services", connect, parts...)
-}
-
-func connect(ctx context.Context, cfg Config, env driver.Env) (*awsclient.Conn, error) {
-	return awsclient.Open(ctx, cfg.Config, env)
 }
 
 // A finder looks through the account for traces, which takes rights to list.

@@ -149,6 +149,9 @@ func (c *closeChange) Propose(from *State) (*State, error) {
 	return to, nil
 }
 
+// justSeen is how old the look may be from which a write is prepared.
+const justSeen = 500 * time.Millisecond
+
 // Apply implements driver.Typed. The calls are not one transaction: after each
 // of them the listener is open or closed, and calling Apply again carries on.
 func (c *closeChange) Apply(ctx context.Context, from, to *State) error {
@@ -158,7 +161,9 @@ func (c *closeChange) Apply(ctx context.Context, from, to *State) error {
 		return err
 	}
 	defer release()
-	ctx = driver.Alone(ctx) // who writes looks for itself
+	// Who writes looks for itself, unless the change before it on this listener has
+	// just seen what it left.
+	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now().Add(-justSeen), Size: driver.BatchOf(ctx).Size})
 	// Every round of calls brings it nearer. Another who works on the listener
 	// at the same time may take it back; then it is better to say so.
 	const rounds = 12

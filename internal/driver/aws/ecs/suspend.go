@@ -149,10 +149,14 @@ func (s *suspend) Apply(ctx context.Context, from, to *Suspension) error {
 	return awsclient.Apply(ctx, s, s.mark, from, to)
 }
 
+// fresh is how old a look may be that says whether a write would move the count:
+// of many services that come to rest together one look is for all.
+const fresh = time.Second
+
 // Refuse implements awsclient.Refuser. The count and the range are looked at
 // anew, as late as can be.
 func (s *suspend) Refuse(ctx context.Context, to *Suspension) error {
-	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: driver.BatchOf(ctx).Size})
+	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now().Add(-fresh), Size: driver.BatchOf(ctx).Size})
 	service, err := s.service(ctx, s.p.key)
 	if err != nil {
 		return err
