@@ -42,7 +42,8 @@ type Config struct {
 	ExternalID string `json:"external_id,omitempty" jsonschema_description:"Goes with role where its trust policy asks for one."`
 	// Account is the account's number. With it, noren refuses to work in any other.
 	Account string `json:"account,omitempty" jsonschema_description:"The account's number, in quotes. In any other, nothing is touched."`
-	// Endpoint replaces the address of every service, for emulators.
+	// Endpoint replaces the address of every service, for emulators: they have none of
+	// AWS's buckets, and noren does not pace itself there.
 	Endpoint string `json:"endpoint,omitempty" jsonschema_description:"Replaces the address of every service, for emulators."`
 }
 

@@ -64,7 +64,7 @@ func TestAWS(t *testing.T) {
 	b.WriteString("| way | close, s | beside noren | open, s | beside noren |\n|---|---|---|---|---|\n")
 	for i, way := range ways {
 		c, o := middle(all[i].closing), middle(all[i].opening)
-		fmt.Fprintf(&b, "| %s | %s | %.1f× | %s | %.1f× |\n", way.name, seconds(c), c.Seconds()/middle(all[0].closing).Seconds(), seconds(o), o.Seconds()/middle(all[0].opening).Seconds())
+		fmt.Fprintf(&b, "| %s | %s | %.2f× | %s | %.2f× |\n", way.name, seconds(c), c.Seconds()/middle(all[0].closing).Seconds(), seconds(o), o.Seconds()/middle(all[0].opening).Seconds())
 	}
 	publish(t, "aws", fmt.Sprintf("%d ECS services, %d endpoints on %d load balancers, %d monitors; medians of %d rounds, in which the ways come in turn, on one moto", len(w.Services), len(w.Endpoints), len(w.Balancers()), len(w.monitors), times), b.String())
 }

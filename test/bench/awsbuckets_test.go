@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/noren-dev/noren/internal/testaws"
+	"github.com/noren-dev/noren/test/albapi"
 	"github.com/noren-dev/noren/test/ecsshop"
 )
 
@@ -19,9 +20,10 @@ func TestAWSBuckets(t *testing.T) {
 	testaws.Isolate(t)
 	s := ecsshop.Start(t, 1001) // as far back as in the world on moto
 	dir := t.TempDir()
-	put(t, filepath.Join(dir, "noren.yaml"), s.Catalog(t))
+	// As AWS itself, and not as an emulator, at which noren would not pace itself.
+	put(t, filepath.Join(dir, "noren.yaml"), s.Layout.Catalog(t, fmt.Sprintf("{region: %s, account: %q}", albapi.Region, albapi.Account), s.Ports))
 	before := s.Drawing()
-	binary, env := buildNoren(t), []string{"NOREN_STATE_DIR=" + t.TempDir()}
+	binary, env := buildNoren(t), []string{"NOREN_STATE_DIR=" + t.TempDir(), "AWS_ENDPOINT_URL=" + s.Endpoint}
 	var b strings.Builder
 	b.WriteString("| way | | took, s | allowed, s | ratio | requests | refused | failed |\n|---|---|---|---|---|---|---|---|\n")
 	row := func(name, verb string, took time.Duration, failed string) {
