@@ -65,8 +65,8 @@ type Conn struct {
 	shared map[reflect.Type]any
 }
 
-// Open makes a connection with buckets of its own. It reads files and the environment, and asks AWS
-// nothing yet.
+// Open makes a connection with buckets of its own. It reads files and the
+// environment, and asks AWS nothing yet.
 func Open(ctx context.Context, cfg Config, env driver.Env) (*Conn, error) {
 	return new(Buckets).Open(ctx, cfg, env)
 }
@@ -129,7 +129,7 @@ func badConfig(cfg Config, env driver.Env, err error) error {
 	var missing config.SharedConfigProfileNotExistError
 	from := profileOf(cfg)
 	f := &fault.Fault{Code: fault.Invalid, Summary: "AWS configuration cannot be used", Err: err,
-		Detail: fmt.Sprintf("The section aws of %s: %v.", env.Name, err), Try: []string{"aws configure list"}}
+		Detail: fmt.Sprintf("Environment %s: %v.", env.Name, err), Try: []string{"aws configure list"}}
 	if !errors.As(err, &missing) {
 		return f
 	}
@@ -138,11 +138,11 @@ func badConfig(cfg Config, env driver.Env, err error) error {
 	const nowhere = "which none of the AWS configuration files of this machine has"
 	switch {
 	case from.profile == "" || named != from.profile:
-		f.Detail = fmt.Sprintf("The section aws of %s leads to the profile %q (source_profile), %s.", env.Name, named, nowhere)
+		f.Detail = fmt.Sprintf("Environment %s leads to the profile %q (source_profile), %s.", env.Name, named, nowhere)
 	case from.named != "":
 		f.Detail = fmt.Sprintf("The variable %s names the profile %q, %s. Environment %s names none of its own.", from.named, named, nowhere, env.Name)
 	default:
-		f.Detail = fmt.Sprintf("The section aws of %s names the profile %q, %s.", env.Name, named, nowhere)
+		f.Detail = fmt.Sprintf("Environment %s names the profile %q, %s.", env.Name, named, nowhere)
 	}
 	return f
 }

@@ -126,6 +126,7 @@ region = us-east-1
 		"SSO by variable":    {Config{}, map[string]string{"AWS_PROFILE": "sso"}, []string{"AWS SSO session has ended", "aws sso login --profile sso"}},
 		"a tool":             {Config{Profile: "tool"}, nil, []string{"The credential_process of profile tool failed: exit status 1."}},
 		"chained to none":    {Config{Profile: "chained"}, nil, []string{`leads to the profile "nothere" (source_profile)`}},
+		"no such profile":    {Config{Profile: "nihgt"}, nil, []string{`Environment prod names the profile "nihgt", which none`, "aws configure list-profiles"}},
 		"no such variable":   {Config{}, map[string]string{"AWS_PROFILE": "nihgt"}, []string{`The variable AWS_PROFILE names the profile "nihgt"`, "aws configure list-profiles"}},
 		"the same with keys": {Config{}, map[string]string{"AWS_PROFILE": "nihgt", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "HIDDEN"}, []string{`The variable AWS_PROFILE names the profile "nihgt"`}},
 		"role refused": {Config{Role: role, Endpoint: refusing(t, 403, "AccessDenied", "User: arn:aws:iam::123456789012:user/night is not authorized to perform: sts:AssumeRole on resource: "+role)},
