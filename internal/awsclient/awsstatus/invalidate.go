@@ -52,11 +52,14 @@ func (s *Store) Invalidate(ctx context.Context, written Object) (Invalidation, e
 	if err != nil {
 		return Invalidation{}, s.explainFront(err, "invalidate "+s.cfg.Path+" in distribution "+s.cfg.Distribution)
 	}
-	id = aws.ToString(out.Invalidation.Id)
+	made, err := s.read(out.Invalidation)
+	if err != nil {
+		return Invalidation{}, err
+	}
 	s.mu.Lock()
-	s.invalidations[reference] = id
+	s.invalidations[reference] = made.ID
 	s.mu.Unlock()
-	return Invalidation{ID: id, Done: strings.EqualFold(aws.ToString(out.Invalidation.Status), completed)}, nil
+	return made, nil
 }
 
 func (s *Store) batch(reference string, quantity int32) *cloudfront.CreateInvalidationInput {
@@ -69,7 +72,16 @@ func (s *Store) invalidation(ctx context.Context, id string) (Invalidation, erro
 	if err != nil {
 		return Invalidation{}, s.explainFront(err, "ask about invalidation "+id+" of distribution "+s.cfg.Distribution)
 	}
-	return Invalidation{ID: id, Done: strings.EqualFold(aws.ToString(out.Invalidation.Status), completed)}, nil
+	return s.read(out.Invalidation)
+}
+
+// read is an invalidation as CloudFront tells it. An answer without one, as
+// something in between may give it, is none: to ask again is safe.
+func (s *Store) read(i *cftypes.Invalidation) (Invalidation, error) {
+	if i == nil || aws.ToString(i.Id) == "" {
+		return Invalidation{}, fmt.Errorf("invalidate %s in distribution %s: the answer tells of no invalidation: %w", s.cfg.Path, s.cfg.Distribution, action.ErrUnavailable)
+	}
+	return Invalidation{ID: *i.Id, Done: strings.EqualFold(aws.ToString(i.Status), completed)}, nil
 }
 
 // MayInvalidate asks whether the distribution is there and may be told: by a

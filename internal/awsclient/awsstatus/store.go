@@ -145,7 +145,7 @@ func (s *Store) get(ctx context.Context, key string) (Object, error) {
 	}
 	o := Object{Data: data, tag: aws.ToString(out.ETag), write: out.Metadata[writeKey]}
 	if o.write == "" { // of another hand
-		o.write = o.tag + out.LastModified.String()
+		o.write = o.tag + aws.ToTime(out.LastModified).String()
 	}
 	return o, nil
 }
