@@ -35,13 +35,14 @@ func (c *Conn) BucketARN(name string) string {
 }
 
 // partition is that of a region. Source:
-// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+// internal/endpoints/awsrulesfn/partitions.go of aws-sdk-go-v2, which does not
+// export it.
 func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
+	for begins, name := range map[string]string{"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc",
+		"us-iso-": "aws-iso", "us-isob-": "aws-iso-b", "eu-isoe-": "aws-iso-e", "us-isof-": "aws-iso-f"} {
+		if strings.HasPrefix(region, begins) {
+			return name
+		}
 	}
 	return "aws"
 }

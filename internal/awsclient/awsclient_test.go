@@ -271,3 +271,14 @@ func TestWaitingTooLongIsUnavailable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestPartitions: a policy with ARNs of another partition grants nothing.
+func TestPartitions(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string]string{"ap-northeast-1": "arn:aws:s3:::b", "cn-north-1": "arn:aws-cn:s3:::b", "us-gov-west-1": "arn:aws-us-gov:s3:::b",
+		"eusc-de-east-1": "arn:aws-eusc:s3:::b", "us-isob-east-1": "arn:aws-iso-b:s3:::b", "us-iso-east-1": "arn:aws-iso:s3:::b", "eu-west-1": "arn:aws:s3:::b"} {
+		if got := (&Conn{AWS: aws.Config{Region: region}}).BucketARN("b"); got != want {
+			t.Errorf("%s: %s, want %s", region, got, want)
+		}
+	}
+}
