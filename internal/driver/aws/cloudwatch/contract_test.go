@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"github.com/noren-dev/noren/internal/action"
@@ -93,6 +94,36 @@ func TestLongReason(t *testing.T) {
 	}
 	if now, err := change.Observe(t.Context()); err != nil || now == nil {
 		t.Errorf("%v %v", now, err)
+	}
+}
+
+// TestTamperedTags: how many parts a mark has is a tag, which others may write. A
+// rule whose tags do not add up is still found, and soon.
+func TestTamperedTags(t *testing.T) {
+	s, fake, _ := newSystem(t, time.Now)
+	var names []string
+	for i := range 40 {
+		names = append(names, fmt.Sprintf("%.16x", sha256.Sum256([]byte{byte(i)})))
+		fake.Record(cloudwatch.Alarm{Name: names[i]})
+	}
+	p := params(time.Now().Add(time.Hour).Truncate(time.Minute))
+	p.What = whatOf(names)
+	change := s.Open(p)
+	to, err := change.Propose(nil)
+	must(t, err)
+	state, err := driver.StateOf(to)
+	must(t, err)
+	mark := action.Mark{Actor: "mika@laptop", Receipt: action.Receipt{Run: "close-1", Step: "s", Action: "aws/cloudwatch.mute", Target: change.Target(), To: state}}
+	must(t, change.Marked(mark).Apply(t.Context(), nil, to))
+	b := s.Book.(*book)
+	rules, err := b.List(t.Context())
+	must(t, err)
+	for _, parts := range []string{"2000000000", "-1", "many", "1"} {
+		must(t, b.tag(t.Context(), rules[0].ID, []types.Tag{{Key: aws.String(tagParts), Value: aws.String(parts)}}))
+		found, err := FindTraces(t.Context(), b.conn)
+		if err != nil || len(found.Marks)+len(found.Unmarked) != 1 {
+			t.Errorf("%s parts: %+v, %v", parts, found, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
+	"github.com/noren-dev/noren/internal/awsclient"
 	"github.com/noren-dev/noren/internal/mute"
 )
 
@@ -64,7 +65,7 @@ func (b *book) whole(ctx context.Context, name, arn, description string) (string
 	}
 	n, _ := strconv.Atoi(tags[tagParts]) // none where somebody took it away
 	mark := ""
-	for i := range n {
+	for i := range min(n, awsclient.MostTags) { // whoever may tag it may have written any number
 		mark += tags[fmt.Sprint(tagPart, i)]
 	}
 	return description + "\n" + mark, nil
