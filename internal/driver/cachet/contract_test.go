@@ -110,6 +110,28 @@ func TestLateIsNotComplete(t *testing.T) {
 	}
 }
 
+// TestAddressWithSlash: the page's address as browsers show it leads to its API.
+func TestAddressWithSlash(t *testing.T) {
+	t.Parallel()
+	page := &testchannels.Cachet{Token: "t0ken", Components: map[int64]string{3: "Shop"}, Now: time.Now}
+	server := httptest.NewServer(page)
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("t0ken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := connect(t.Context(), Config{URL: server.URL + "/", Components: map[string]string{"shop": "3"}, Access: vendorhttp.Access{TokenFile: file}}, driver.Env{Name: "prod"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Component(t.Context(), "shop"); err != nil {
+		t.Error(err)
+	}
+	if target := s.Target("shop"); strings.Contains(target, "//") {
+		t.Error(target)
+	}
+}
+
 // TestManySchedules finds noren's behind a page of others.
 func TestManySchedules(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"strings"
 
 	"github.com/noren-dev/noren/internal/announce"
 	"github.com/noren-dev/noren/internal/driver"
@@ -60,13 +61,14 @@ func Driver() *driver.Driver {
 const longestName = 255
 
 func connect(_ context.Context, cfg Config, env driver.Env) (*announce.System, error) {
-	client, err := vendorhttp.New(vendorhttp.Options{System: "Cachet", Base: cfg.URL + "/api", CAFile: cfg.CAFile,
+	base := strings.TrimSuffix(cfg.URL, "/")
+	client, err := vendorhttp.New(vendorhttp.Options{System: "Cachet", Base: base + "/api", CAFile: cfg.CAFile,
 		Keys: map[string]vendorhttp.Secret{"Authorization": {Prefix: "Bearer ", Key: cfg.Key("CACHET_TOKEN")}}})
 	if err != nil {
 		return nil, err
 	}
-	host := regexp.MustCompile(`^https?://`).ReplaceAllString(cfg.URL, "")
-	where := cfg.URL + "/dashboard/schedules"
+	host := regexp.MustCompile(`^https?://`).ReplaceAllString(base, "")
+	where := base + "/dashboard/schedules"
 	return &announce.System{Book: &book{cfg, env.Name, client, env.Clock()}, Env: env.Name, Action: "cachet/maintenance.announce", Check: "cachet/component.there", Longest: longestName, Where: where,
 		Target: func(service string) string { return "cachet:" + host + "/" + service },
 		Has:    func(service string) bool { return cfg.Components[service] != "" },
