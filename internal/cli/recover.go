@@ -171,7 +171,7 @@ func serviceNames(rec *control.Recovery) []string {
 
 // asPlan is what a person confirms.
 func asPlan(rec *control.Recovery) *plan.Plan {
-	p := &plan.Plan{Kind: "recover", Environment: rec.Environment}
+	p := &plan.Plan{Kind: plan.Recover, Environment: rec.Environment}
 	add := func(s plan.Service) {
 		if !slices.ContainsFunc(p.Services, func(have plan.Service) bool { return have.Name == s.Name }) {
 			p.Services = append(p.Services, s)
