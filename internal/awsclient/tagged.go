@@ -53,8 +53,8 @@ func Observe[F any](ctx context.Context, t Thing[F]) (*F, error) {
 
 // Apply is what every change in AWS does to apply. A tag and a change are two
 // requests, unless the Thing is [AtOnce]: the mark's tags come before the change and
-// go after it, so that what is changed always carries one. AWS has no guarded writes: who writes between
-// the read and the write of an Apply is overwritten.
+// go after it, so that what is changed always carries one. AWS has no guarded
+// writes: who writes between the read and the write of an Apply is overwritten.
 func Apply[F any](ctx context.Context, t Thing[F], m *action.Mark, from, to *F) error {
 	now, tags, err := t.Read(ctx)
 	if err != nil {

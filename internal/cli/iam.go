@@ -13,8 +13,8 @@ func (a *app) iamCommand() *cobra.Command {
 		Short: "Print the least IAM policy that noren needs for an environment",
 		Long: `Iam prints the least IAM policy with which noren can close and open the services
 of an environment that are in AWS, and find what was left over, from noren.yaml
-alone: it asks nobody, so that it can be asked before any right is granted. An environment with several accounts
-or regions gets a policy for each.
+alone: it asks nobody, so that it can be asked before any right is granted. An
+environment with several accounts or regions gets a policy for each.
 
 Each statement says in its Sid what it is for: CloseAndOpen what is in noren.yaml;
 FindLeftovers for leftovers and recover, which look through the whole account;

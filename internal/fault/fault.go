@@ -122,8 +122,9 @@ func (f *Fault) Is(target error) bool {
 }
 
 // Of returns every fault in err, including those joined by errors.Join or
-// wrapped below one another's text, each of those in the same words once. A plain error joined beside others, or
-// standing alone, becomes a fault of code Internal. Of(nil) is empty.
+// wrapped below one another's text, each of those in the same words once. A plain
+// error joined beside others, or standing alone, becomes a fault of code Internal.
+// Of(nil) is empty.
 func Of(err error) []*Fault {
 	if err == nil {
 		return nil

@@ -1,7 +1,7 @@
 // Package appstatus writes the status document that mobile apps read at launch
-// (package internal/appstatus), into a file, a ConfigMap or a bucket of S3: whole, in one step,
-// a closing says there that its services are closed before customers are shut
-// out, and that they are open once customers are let in again.
+// (package internal/appstatus), into a file, a ConfigMap or a bucket of S3: whole,
+// in one step. A closing says there that its services are closed before customers
+// are shut out, and that they are open once customers are let in again.
 //
 // Of each service, the state is its closing; there is none while it is open. The
 // document's other parts are the state of a change of their own, which noren
