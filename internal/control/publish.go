@@ -212,7 +212,7 @@ func (p *publisher) record(ctx context.Context, failed error) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	return p.noteDone(ctx, plan.Publish, p.env, plan.Stage{Name: plan.StageTell, Steps: steps}, events, told)
+	return p.noteDone(ctx, plan.Publish, p.env, []plan.Stage{{Name: plan.StageTell, Steps: steps}}, events, told)
 }
 
 // retellClosed tells what is held closed here and is not told. It returns the

@@ -91,14 +91,18 @@ func withMark(of, left Leftover, u driver.Unmarked, n int) (Leftover, error) {
 // also before an error, is recorded as a run of its own.
 func (c *Control) TakeAway(ctx context.Context, rec *Recovery) ([]string, error) {
 	var gone []string
-	var steps []plan.Step
+	stages := []plan.Stage{{Name: plan.StageTell}, {Name: plan.StageUnmute}} // as an opening has them
 	var events []run.Event
 	var errs []error
 	for i, l := range rec.Tagged {
+		stage := &stages[0]
+		if l.made.Made.Monitor != "" {
+			stage = &stages[1]
+		}
 		step, err := c.takeAway(ctx, rec.Environment, l)
-		step.ID = fmt.Sprintf("unmute-%d", i+1)
+		step.ID = fmt.Sprintf("%s-%d", stage.Name, i+1)
 		step.Track = step.ID
-		steps = append(steps, step)
+		stage.Steps = append(stage.Steps, step)
 		if err != nil {
 			errs = append(errs, err)
 			events = append(events, run.Event{Type: run.StepFailed, Step: step.ID, Data: run.Data{Problem: run.ProblemOf(err)}})
@@ -106,7 +110,8 @@ func (c *Control) TakeAway(ctx context.Context, rec *Recovery) ([]string, error)
 		}
 		gone, events = append(gone, l.Target), append(events, run.Event{Type: run.StepDone, Step: step.ID})
 	}
-	if len(steps) == 0 {
+	stages = slices.DeleteFunc(stages, func(s plan.Stage) bool { return len(s.Steps) == 0 })
+	if len(stages) == 0 {
 		return nil, nil
 	}
 	failed := errors.Join(errs...)
@@ -114,7 +119,7 @@ func (c *Control) TakeAway(ctx context.Context, rec *Recovery) ([]string, error)
 	if failed != nil {
 		told = run.Data{Status: run.Stopped, Problem: run.ProblemOf(failed)}
 	}
-	return gone, errors.Join(failed, c.noteDone(context.WithoutCancel(ctx), plan.Recover, rec.Environment, plan.Stage{Name: plan.StageUnmute, Steps: steps}, events, told))
+	return gone, errors.Join(failed, c.noteDone(context.WithoutCancel(ctx), plan.Recover, rec.Environment, stages, events, told))
 }
 
 func (c *Control) takeAway(ctx context.Context, env plan.Environment, l Leftover) (plan.Step, error) {
@@ -132,14 +137,16 @@ func (c *Control) takeAway(ctx context.Context, env plan.Environment, l Leftover
 	return step, in.Change.Apply(ctx, step.From, step.To)
 }
 
-// noteDone records a run of one stage that is over.
-func (c *Control) noteDone(ctx context.Context, kind plan.Kind, env plan.Environment, stage plan.Stage, events []run.Event, told run.Data) error {
+// noteDone records a run that is over.
+func (c *Control) noteDone(ctx context.Context, kind plan.Kind, env plan.Environment, stages []plan.Stage, events []run.Event, told run.Data) error {
 	done := &plan.Plan{Version: plan.Version, Kind: kind, Environment: env, Zone: c.Catalog.Zone.String(), OnFailure: plan.Ask, Locks: []string{},
-		Services: []plan.Service{}, Stages: []plan.Stage{stage}}
-	for _, s := range stage.Steps {
-		named := slices.ContainsFunc(done.Services, func(have plan.Service) bool { return have.Name == s.Service })
-		if s.Service != "" && !named {
-			done.Services = append(done.Services, plan.Service{Name: s.Service, Entrances: []plan.Entrance{}})
+		Services: []plan.Service{}, Stages: stages}
+	for _, stage := range stages {
+		for _, s := range stage.Steps {
+			named := slices.ContainsFunc(done.Services, func(have plan.Service) bool { return have.Name == s.Service })
+			if s.Service != "" && !named {
+				done.Services = append(done.Services, plan.Service{Name: s.Service, Entrances: []plan.Entrance{}})
+			}
 		}
 	}
 	return c.store.Note(ctx, newID(kind, c.Now()), done, c.Actor, events, told)
