@@ -16,6 +16,7 @@ import (
 
 	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/cli/view"
@@ -100,6 +101,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.SetVersionTemplate("noren {{.Version}}\n")
+	root.SetFlagErrorFunc(wrongFlag)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", "", "the catalog (default: noren.yaml here or above, or $NOREN_CONFIG)")
 	flags.StringVarP(&a.output, "output", "o", "text", "text for people, json for programs")
@@ -166,6 +168,24 @@ func (a *app) usage(err error) error {
 		}
 	}
 	return err
+}
+
+// wrongFlag makes a fault of pflag's errors: it knows the command, and so which
+// option was meant and where to read of it.
+func wrongFlag(c *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	f := &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{c.CommandPath() + " --help"}}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := fault.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			f.Detail += " Did you mean --" + near + "?"
+		}
+	}
+	return f
 }
 
 // sentence makes cobra's words one: its suggestion of a command comes in lines
