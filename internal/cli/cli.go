@@ -52,7 +52,7 @@ func Main(ctx context.Context, w World) int {
 	root.SetIn(w.Stdin)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
-	err := root.ExecuteContext(ctx)
+	asked, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return fault.ExitDone
 	}
@@ -67,8 +67,9 @@ func Main(ctx context.Context, w World) int {
 		err = &fault.Fault{Code: fault.Interrupted, Summary: "interrupted",
 			Detail: "No run of this command was under way, so that nothing is half done by it.", Try: []string{"noren status"}}
 	}
-	a.view.Fault(a.usage(err))
-	return fault.ExitOf(a.usage(err))
+	err = usage(asked, err)
+	a.view.Fault(err)
+	return fault.ExitOf(err)
 }
 
 // exitCode ends a command that has shown what there is to show.
@@ -156,15 +157,15 @@ func (a *app) human() view.View {
 	return view.Human{Out: colorprofile.NewWriter(a.Stdout, os.Environ()), Err: colorprofile.NewWriter(a.Stderr, os.Environ()), Columns: columns(a.Stderr)}
 }
 
-// usage makes a fault of cobra's errors about flags and arguments.
-func (a *app) usage(err error) error {
+// usage makes a fault of cobra's errors about flags and arguments of c.
+func usage(c *cobra.Command, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	for _, prefix := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs", "accepts ", "requires ", "required flag", "if any flags"} {
 		if strings.HasPrefix(err.Error(), prefix) {
-			return &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{"noren help"}}
+			return &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{c.CommandPath() + " --help"}}
 		}
 	}
 	return err
