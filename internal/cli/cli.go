@@ -16,6 +16,7 @@ import (
 
 	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/noren-dev/noren/internal/catalog"
 	"github.com/noren-dev/noren/internal/cli/view"
@@ -51,7 +52,7 @@ func Main(ctx context.Context, w World) int {
 	root.SetIn(w.Stdin)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
-	err := root.ExecuteContext(ctx)
+	asked, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return fault.ExitDone
 	}
@@ -66,8 +67,9 @@ func Main(ctx context.Context, w World) int {
 		err = &fault.Fault{Code: fault.Interrupted, Summary: "interrupted",
 			Detail: "No run of this command was under way, so that nothing is half done by it.", Try: []string{"noren status"}}
 	}
-	a.view.Fault(a.usage(err))
-	return fault.ExitOf(a.usage(err))
+	err = usage(asked, err)
+	a.view.Fault(err)
+	return fault.ExitOf(err)
 }
 
 // exitCode ends a command that has shown what there is to show.
@@ -100,6 +102,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.SetVersionTemplate("noren {{.Version}}\n")
+	root.SetFlagErrorFunc(wrongFlag)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.file, "file", "f", "", "the catalog (default: noren.yaml here or above, or $NOREN_CONFIG)")
 	flags.StringVarP(&a.output, "output", "o", "text", "text for people, json for programs")
@@ -154,18 +157,36 @@ func (a *app) human() view.View {
 	return view.Human{Out: colorprofile.NewWriter(a.Stdout, os.Environ()), Err: colorprofile.NewWriter(a.Stderr, os.Environ()), Columns: columns(a.Stderr)}
 }
 
-// usage makes a fault of cobra's errors about flags and arguments.
-func (a *app) usage(err error) error {
+// usage makes a fault of cobra's errors about flags and arguments of c.
+func usage(c *cobra.Command, err error) error {
 	var f *fault.Fault
 	if errors.As(err, &f) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	for _, prefix := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs", "accepts ", "requires ", "required flag", "if any flags"} {
 		if strings.HasPrefix(err.Error(), prefix) {
-			return &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{"noren help"}}
+			return &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{c.CommandPath() + " --help"}}
 		}
 	}
 	return err
+}
+
+// wrongFlag makes a fault of pflag's errors: it knows the command, and so which
+// option was meant and where to read of it.
+func wrongFlag(c *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	f := &fault.Fault{Code: fault.Invalid, Summary: "wrong usage", Detail: sentence(err.Error()), Try: []string{c.CommandPath() + " --help"}}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := fault.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			f.Detail += " Did you mean --" + near + "?"
+		}
+	}
+	return f
 }
 
 // sentence makes cobra's words one: its suggestion of a command comes in lines

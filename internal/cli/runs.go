@@ -3,10 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/noren-dev/noren/internal/cli/view"
 	"github.com/noren-dev/noren/internal/control"
 	"github.com/noren-dev/noren/internal/edge"
 	"github.com/noren-dev/noren/internal/fault"
@@ -14,7 +17,10 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var pass bool
+	var (
+		pass bool
+		env  string
+	)
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is closed: since when, by whom, until when, late or not",
@@ -25,20 +31,35 @@ func (a *app) statusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if pass {
-					a.passes(closed)
-					return nil
-				}
 				unfinished, err := c.Unfinished(cmd.Context())
 				if err != nil {
 					return err
 				}
-				a.view.Status(closed, unfinished, c.StateDir, a.Now())
+				asked := view.StatusOf{StateDir: c.StateDir, Environment: env}
+				if env != "" {
+					elsewhere := map[string]bool{}
+					left := func(name string) bool {
+						if name != env {
+							elsewhere[name] = true
+						}
+						return name != env
+					}
+					closed = slices.DeleteFunc(closed, func(s control.ClosedService) bool { return left(s.Environment) })
+					unfinished = slices.DeleteFunc(unfinished, func(r *run.Run) bool { return left(r.Plan.Environment.Name) })
+					asked.Elsewhere = slices.Sorted(maps.Keys(elsewhere))
+				}
+				if pass {
+					a.passes(closed)
+					return nil
+				}
+				a.view.Status(closed, unfinished, asked, a.Now())
 				a.view.Rings(a.rings(cmd.Context(), c, closed))
 				return nil
 			})
 		},
 	}
+	c.Flags().StringVarP(&env, "env", "e", "", "only of this environment")
+	a.completeEnvironments(c)
 	c.Flags().BoolVar(&pass, "pass", false, "show how staff pass (a secret: not for screens that others see)")
 	return c
 }

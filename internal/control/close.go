@@ -352,7 +352,7 @@ func (x *planner) compile(ctx context.Context) (*Closing, error) {
 	zone := x.Catalog.Zone
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Close, Environment: x.env, Until: x.req.Until,
 		Zone: zone.String(), Reason: x.req.Reason, Mark: x.mark, Pass: x.pass, OnFailure: x.req.OnFailure,
-		AutoOpen: x.req.AutoOpen, Allow: networks(x.req.Sources)}
+		AutoOpen: x.req.AutoOpen, Allow: networks(x.req.Sources), Whole: len(x.req.Services) == 0}
 	if err := x.provable(); err != nil {
 		return nil, err
 	}

@@ -52,16 +52,14 @@ func (c *Control) PlanExtend(ctx context.Context, req ExtendRequest) ([]*Closing
 		return nil, &fault.Fault{Code: fault.NotFound, Summary: "nothing is closed",
 			Detail: fmt.Sprintf("No run of noren holds anything closed%s: there is no end to move.", in(req.Environment)), Try: []string{"noren status"}}
 	}
-	var errs []error
+	if err := c.movable(wanted, req); err != nil {
+		return nil, err
+	}
 	byRun := map[string][]ClosedService{}
 	for _, s := range wanted {
-		errs = append(errs, c.movable(s, req))
 		if !s.Until.Equal(req.Until) {
 			byRun[s.Run.ID] = append(byRun[s.Run.ID], s)
 		}
-	}
-	if err := joined(errs); err != nil {
-		return nil, err
 	}
 	var plans []*Closing
 	for _, id := range slices.Sorted(maps.Keys(byRun)) {
@@ -74,8 +72,40 @@ func (c *Control) PlanExtend(ctx context.Context, req ExtendRequest) ([]*Closing
 	return plans, nil
 }
 
-// movable refuses an end that cannot be meant, and a service that is half open.
-func (c *Control) movable(s ClosedService, req ExtendRequest) error {
+// movable refuses an end that cannot be meant, and services that are half open:
+// those of one run that end together once.
+func (c *Control) movable(wanted []ClosedService, req ExtendRequest) error {
+	type alike struct {
+		run   string
+		until int64
+	}
+	var order []alike
+	groups := map[alike][]ClosedService{}
+	for _, s := range wanted {
+		k := alike{s.Run.ID, s.Until.UnixNano()}
+		if groups[k] == nil {
+			order = append(order, k)
+		}
+		groups[k] = append(groups[k], s)
+	}
+	var errs []error
+	for _, k := range order {
+		errs = append(errs, c.unmovable(groups[k], req))
+	}
+	return joined(errs)
+}
+
+// unmovable says why the end of services that end together cannot be moved.
+func (c *Control) unmovable(all []ClosedService, req ExtendRequest) error {
+	s := all[0]
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Service)
+	}
+	is := "is"
+	if len(names) > 1 {
+		is = "are"
+	}
 	clock := func(t time.Time) string {
 		if zone, err := time.LoadLocation(s.Closing.Plan.Zone); err == nil {
 			t = t.In(zone)
@@ -85,13 +115,13 @@ func (c *Control) movable(s ClosedService, req ExtendRequest) error {
 	switch {
 	case s.Run.Plan.Kind == plan.Open:
 		return &fault.Fault{Code: fault.Locked, Summary: "service is half open",
-			Detail: fmt.Sprintf("Run %s, started by %s, began to open %s and was %s: an end cannot be moved any more.", s.Run.ID, s.Run.Actor, s.Service, s.Run.Status),
-			Try:    []string{"noren open " + s.Service + " --env " + s.Environment}}
+			Detail: fmt.Sprintf("Run %s, started by %s, began to open %s and was %s: an end cannot be moved any more.", s.Run.ID, s.Run.Actor, some(names), s.Run.Status),
+			Try:    []string{"noren open " + strings.Join(names, " ") + " --env " + s.Environment}}
 	case !req.Until.After(c.Now()):
 		return &fault.Fault{Code: fault.Invalid, Summary: "end is in the past", Detail: fmt.Sprintf("%s has passed. To open now: noren open.", clock(req.Until))}
 	case !s.Until.IsZero() && req.Until.Before(s.Until) && !req.Shorten:
 		return &fault.Fault{Code: fault.Invalid, Summary: "end is before the present one",
-			Detail: fmt.Sprintf("%s in %s is closed until %s, and %s is before that. --for counts from now on.", s.Service, s.Environment, clock(s.Until), clock(req.Until)),
+			Detail: fmt.Sprintf("%s in %s %s closed until %s, and %s is before that. --for counts from now on.", some(names), s.Environment, is, clock(s.Until), clock(req.Until)),
 			Try:    []string{"--shorten     # if it is meant to end sooner"}}
 	}
 	return nil

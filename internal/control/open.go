@@ -123,7 +123,8 @@ func (c *Control) planOpen(ctx context.Context, services, closed []ClosedService
 		return nil, err
 	}
 	p := &plan.Plan{Version: plan.Version, Kind: plan.Open, Environment: closing.Plan.Environment, Zone: closing.Plan.Zone,
-		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID, Lang: closing.Plan.Lang}
+		Mark: closing.Plan.Mark, Pass: closing.Plan.Pass, Closing: closing.ID, OnFailure: req.OnFailure, Holder: holder.ID, Lang: closing.Plan.Lang,
+		Whole: closing.Plan.Whole && len(services) == len(closing.Plan.Services)}
 	ctx, cancel := c.patiently(ctx)
 	defer cancel()
 	ctx = driver.WithBatch(ctx, driver.Batch{Since: time.Now(), Size: len(receipts)})

@@ -258,7 +258,7 @@ func (x *execution) end(status run.Status, problem *run.Problem) (run.Status, er
 	}
 	if status == run.Stopped && problem == nil {
 		problem = &run.Problem{Code: fault.Interrupted, Summary: "run was stopped",
-			Detail: "A person stopped run " + x.id + " and left everything as it is.", Try: []string{"noren status", "noren open --env " + x.plan.Environment.Name}}
+			Detail: "A person stopped run " + x.id + " and left everything as it is.", Try: []string{"noren status", x.plan.OpenCommand()}}
 	}
 	return checkpoint(x, "end", func(ctx context.Context) (run.Status, error) {
 		x.hook("end")
@@ -297,7 +297,7 @@ func (x *execution) withLeft(ctx context.Context, p *run.Problem, status run.Sta
 	if status == run.Stranded {
 		with.Code = fault.Stranded
 		// Whatever is to be mended first, this is what brings everything back.
-		if again := "noren open --env " + x.plan.Environment.Name; x.plan.Kind != plan.Extend && !slices.Contains(with.Try, again) {
+		if again := x.plan.OpenCommand(); x.plan.Kind != plan.Extend && !slices.Contains(with.Try, again) {
 			with.Try = append(slices.Clone(with.Try), again)
 		}
 	}

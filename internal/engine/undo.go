@@ -122,7 +122,7 @@ func (x *execution) proveReturn(why *run.Problem) (*run.Problem, error) {
 	}
 	return &run.Problem{Code: fault.Stranded, Summary: "everything was written back, but customers do not see it",
 		Detail: strings.Join(details, "\n"),
-		Try:    append(try, "noren open --env "+x.plan.Environment.Name)}, nil
+		Try:    append(try, x.plan.OpenCommand())}, nil
 }
 
 // takenBack lists the steps that the run has taken back, also before an engine

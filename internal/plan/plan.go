@@ -79,12 +79,27 @@ type Plan struct {
 	OnFailure OnFailure       `json:"onFailure"`
 	Notes     []Note          `json:"notes,omitempty"`
 	Budgets   []driver.Budget `json:"budgets,omitempty"`
+	// Whole tells that a Close plan is of every service of its environment, and an
+	// Open plan of everything that such a run closed.
+	Whole bool `json:"whole,omitempty"`
 	// Allow are the networks that the person let pass beside the catalog's.
 	Allow []string `json:"allow,omitempty"`
 	// Ears are the channels through which people hear of the run, and Lang the
 	// language in which.
 	Ears []driver.Ear `json:"ears,omitempty"`
 	Lang string       `json:"lang,omitempty"`
+}
+
+// OpenCommand is what a person types to open the services of p and no others: in
+// the same environment may be closed what is another's work.
+func (p *Plan) OpenCommand() string {
+	command := "noren open"
+	if !p.Whole {
+		for _, s := range p.Services {
+			command += " " + s.Name
+		}
+	}
+	return command + " --env " + p.Environment.Name
 }
 
 // A Note is a sentence for the plan's reader, and the targets it is about.

@@ -151,7 +151,7 @@ func TestECSGoesBack(t *testing.T) {
 	a.AddService(strict.Service{Cluster: "shop", Name: "stuck", Desired: 2, Stuck: true})
 	before := a.Snapshot()
 	noren(t, a.dir, t.TempDir(), append(credentials("test"), patience+"=300ms"), "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").
-		must(t, 10).says(t, "ECS service shop/stuck runs 2 of 0 tasks", "ECS says: (service stuck) was unable to place a task", "every change of this run was taken back")
+		must(t, 10).says(t, "ECS service shop/stuck still runs 2 tasks, and shall run 0", "ECS says: (service stuck) was unable to place a task", "every change of this run was taken back")
 	a.same(t, before)
 }
 

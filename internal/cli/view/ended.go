@@ -28,7 +28,7 @@ func (h Human) Ended(r *run.Run, _ time.Time) {
 			h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))
 		}
 		h.staff(r)
-		h.print("  open again:  noren open --env %s\n", env)
+		h.print("  open again:  %s\n", r.Plan.OpenCommand())
 	case r.Status == run.Done && r.Plan.Kind == plan.Extend:
 		h.print("\n%s %s in %s%s.\n", proved(r, "Extended"), names, env, took)
 		h.print("  until %s\n", h.clock(r.Until, r.Plan.Zone))

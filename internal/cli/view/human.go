@@ -139,9 +139,14 @@ func problem(p *run.Problem) string {
 }
 
 // Status shows what is closed.
-func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, now time.Time) {
+func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, asked StatusOf, now time.Time) {
 	if len(closed) == 0 && len(unfinished) == 0 {
-		h.print("No run of this state directory holds anything closed: %s\n", stateDir)
+		in := ""
+		if asked.Environment != "" {
+			in = " in " + asked.Environment
+		}
+		h.print("No run of this state directory holds anything closed%s: %s\n", in, asked.StateDir)
+		h.elsewhere(asked)
 		h.print("%s\n", faint("To look at the doors themselves: noren leftovers"))
 		return
 	}
@@ -191,6 +196,15 @@ func (h Human) Status(closed []control.ClosedService, unfinished []*run.Run, sta
 	h.kept(closed)
 	for _, r := range unfinished {
 		h.print("%s run %s is %s: noren resume %s\n", yellow("unfinished:"), r.ID, r.Status, r.ID)
+	}
+	h.elsewhere(asked)
+}
+
+// elsewhere names what a status of one environment leaves out: its name may have
+// been mistyped.
+func (h Human) elsewhere(asked StatusOf) {
+	if len(asked.Elsewhere) > 0 {
+		h.print("%s\n", yellow("Not shown: "+strings.Join(asked.Elsewhere, ", ")+", where something is closed or unfinished (noren status)"))
 	}
 }
 

@@ -77,7 +77,7 @@ func list[T any](all []T) []T {
 }
 
 // Status prints {"type":"status","closed":[…],"unfinished":[…],"stateDirectory":…}.
-func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, _ time.Time) {
+func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, asked StatusOf, _ time.Time) {
 	services := []map[string]any{}
 	for _, c := range closed {
 		m := map[string]any{"environment": c.Environment, "service": c.Service, "team": c.Team, "run": c.Run.ID, "kind": c.Run.Plan.Kind,
@@ -107,7 +107,7 @@ func (j JSON) Status(closed []control.ClosedService, unfinished []*run.Run, stat
 	for _, r := range unfinished {
 		ids = append(ids, r.ID)
 	}
-	j.put(j.Out, "status", map[string]any{"closed": services, "unfinished": ids, "stateDirectory": stateDir})
+	j.put(j.Out, "status", map[string]any{"closed": services, "unfinished": ids, "stateDirectory": asked.StateDir})
 }
 
 // Sights prints {"type":"sights","request":…,"sights":[…]}.

@@ -42,8 +42,9 @@ func (h Human) Closing(c *control.Closing, now time.Time) {
 	}
 	h.print("\n")
 	h.stages(p)
-	h.foot(p)
+	h.detail = h.detailOf(p)
 	h.pages(c.Pages)
+	h.foot(p)
 	h.print("\n")
 }
 
@@ -225,7 +226,17 @@ func (h Human) budgets(all []driver.Budget) {
 	}
 }
 
+// notes ends with what it warns of: nearest to the question, where a screen still
+// shows it.
 func (h Human) notes(notes []plan.Note) {
+	notes = slices.SortedStableFunc(slices.Values(notes), func(a, b plan.Note) int {
+		if a.Warn == b.Warn {
+			return 0
+		} else if a.Warn {
+			return 1
+		}
+		return -1
+	})
 	for _, n := range notes {
 		label := faint("note:")
 		if n.Warn {
@@ -238,10 +249,10 @@ func (h Human) notes(notes []plan.Note) {
 	}
 }
 
-// targets names the targets of a note.
+// targets names the targets of a note: of many the first, for one line.
 func (h Human) targets(all []string) string {
-	if more := len(all) - mostTargets; more > 1 && h.detail != full {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:mostTargets], ", "), more)
+	if len(all) > mostTargets && h.detail != full {
+		return fmt.Sprintf("%s and %d more", all[0], len(all)-1)
 	}
 	return strings.Join(all, ", ")
 }

@@ -21,7 +21,7 @@ import (
 func TestLargePlans(t *testing.T) {
 	t.Parallel()
 	opening := func(n int) *plan.Plan {
-		p := &plan.Plan{Kind: plan.Open, Notes: []plan.Note{{Text: "Look.", Targets: strings.Fields(strings.Repeat("target ", n))}}}
+		p := &plan.Plan{Kind: plan.Open, Notes: []plan.Note{{Warn: true, Text: "Everyone passes."}, {Text: "Look.", Targets: strings.Fields(strings.Repeat("target ", n))}}}
 		state := func(s string) action.State { return action.State{Version: 1, Fields: json.RawMessage(s)} }
 		stage := plan.Stage{Name: plan.StageOpen}
 		for i := range n {
@@ -55,8 +55,11 @@ func TestLargePlans(t *testing.T) {
 		if got := strings.Contains(text, fmt.Sprintf("line %d\n", c.n-1)); got != c.last || !strings.Contains(text, c.says) || !strings.Contains(text, fmt.Sprintf("%d targets to change", c.n)) {
 			t.Errorf("%+v:\n%s", c, text)
 		}
-		if short := strings.Contains(text, fmt.Sprintf("and %d more\n", c.n-4)); short != (c.n > 8 && c.detail != "full") {
+		if short := strings.Contains(text, fmt.Sprintf("    target and %d more\n", c.n-1)); short != (c.n > 8 && c.detail != "full") {
 			t.Errorf("%+v: shortens the targets of a note: %t\n%s", c, short, text)
+		}
+		if !strings.HasSuffix(strings.TrimSpace(text), "warning: Everyone passes.") {
+			t.Errorf("%+v: what it warns of is not nearest to the question\n%s", c, text)
 		}
 	}
 }

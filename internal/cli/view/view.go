@@ -15,6 +15,13 @@ import (
 	"github.com/noren-dev/noren/internal/run"
 )
 
+// StatusOf is what a status was asked of.
+type StatusOf struct {
+	StateDir    string
+	Environment string   // "" for all
+	Elsewhere   []string // environments left out in which something is closed or unfinished
+}
+
 // A View shows what commands have to say. Its methods do not fail: where
 // standard output is gone there is nobody to tell.
 type View interface {
@@ -36,11 +43,11 @@ type View interface {
 	Ended(r *run.Run, now time.Time)
 	// Reminder tells what a keeper has to tell of a closing.
 	Reminder(r keeper.Reminder)
-	// Status shows what the runs of a state directory hold closed and which of
-	// them have not ended.
 	// Rings shows what rings while something is closed, and is not muted.
 	Rings(rings []control.Ringing)
-	Status(closed []control.ClosedService, unfinished []*run.Run, stateDir string, now time.Time)
+	// Status shows what the runs of a state directory hold closed and which of
+	// them have not ended.
+	Status(closed []control.ClosedService, unfinished []*run.Run, asked StatusOf, now time.Time)
 	// Leftovers shows what no run of a state directory explains.
 	Leftovers(r *control.LeftoverReport, stateDir string, now time.Time)
 	// Recovery shows what is about to be adopted.

@@ -140,7 +140,7 @@ func (s *scale) Settled(ctx context.Context, want *Count) (action.Verdict, error
 	if service == nil {
 		return action.Verdict{Summary: s.Name() + " does not exist", Findings: []string{"someone deleted it since"}}, nil
 	}
-	v := action.Verdict{Summary: fmt.Sprintf("%s runs %d of %d tasks, %d on their way up", s.Name(), service.RunningCount, want.DesiredCount, service.PendingCount)}
+	v := action.Verdict{Summary: s.Name() + " " + progress(service, want)}
 	v.OK = service.DesiredCount == want.DesiredCount && service.RunningCount == want.DesiredCount && service.PendingCount == 0
 	if v.OK {
 		return v, nil
@@ -153,6 +153,20 @@ func (s *scale) Settled(ctx context.Context, want *Count) (action.Verdict, error
 	}
 	v.Try = []string{fmt.Sprintf("aws ecs describe-services --cluster %s --services %s --region %s", s.p.Cluster, s.p.Service, s.conn.Region())}
 	return v, nil
+}
+
+// progress says how far a service is: how many tasks run of those that shall, or
+// how many still run that shall stop.
+func progress(service *types.Service, want *Count) string {
+	running := &Count{DesiredCount: service.RunningCount}
+	text := fmt.Sprintf("runs %d of %s", service.RunningCount, want)
+	if service.RunningCount > want.DesiredCount {
+		text = fmt.Sprintf("still runs %s, and shall run %d", running, want.DesiredCount)
+	}
+	if service.PendingCount > 0 {
+		text += fmt.Sprintf(", %d on the way up", service.PendingCount)
+	}
+	return text
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -153,6 +153,9 @@ func TestSettles(t *testing.T) {
 		if v.OK || len(v.Findings) != 0 || len(v.Try) == 0 { // that it was steady before is no news
 			t.Errorf("%+v: it cannot be at %d yet", v, to)
 		}
+		if said := map[int32]string{0: " still runs 3 tasks, and shall run 0", 3: " runs 0 of 3 tasks, 3 on the way up"}[to]; !strings.HasSuffix(v.Summary, said) {
+			t.Errorf("%q: want %q at the end", v.Summary, said)
+		}
 		for range 4 {
 			v, err = w.Settled(t.Context(), &Count{to})
 			must(t, err)
