@@ -263,7 +263,7 @@ func TestAWSCredentialsExpireMeanwhile(t *testing.T) {
 	state, before := t.TempDir(), a.Snapshot()
 	a.ExpireAfter(4)
 	a.noren(t, state, "close", "shop", "--env", "prod", "--for", "30m", "--confirm", "prod").must(t, 20).
-		says(t, "AWS credentials have expired", "changed now: aws:prod/", "export AWS_ACCESS_KEY_ID=", "\n    noren open --env prod")
+		says(t, "AWS credentials have expired", "changed now: aws:prod/", "export AWS_ACCESS_KEY_ID=", "\n    noren open shop --env prod")
 	if a.Snapshot() == before {
 		t.Error("nothing was changed, so that this tests nothing")
 	}
