@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	"golang.org/x/time/rate"
 
+	"github.com/noren-dev/noren/test/albapi"
 	"github.com/noren-dev/noren/test/ecsshop"
 )
 
@@ -44,6 +46,29 @@ func (f *fleet) each(t testing.TB, from string, look func(ecsshop.Endpoint, ecss
 		}
 		look(e, a)
 	}
+}
+
+// TestECSShopFromInit: init finds the example's services behind their endpoints, and
+// the workers as comments, for a person to place.
+func TestECSShopFromInit(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	dir := t.TempDir()
+	env := append(credentials("test"), "AWS_ENDPOINT_URL="+f.Endpoint)
+	noren(t, dir, t.TempDir(), env, "init", "--aws", albapi.Region, "--env", "prod").must(t, 0)
+	text, err := os.ReadFile(filepath.Join(dir, "noren.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"kind: aws/ecs", "shop/checkout", "shop/members"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("it does not find %s:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(string(text), "behind no load balancer"); n == 0 || n > 5 {
+		t.Errorf("%d services are said to be behind no load balancer:\n%s", n, text)
+	}
+	noren(t, dir, t.TempDir(), env, "check").must(t, 0)
 }
 
 // visitors are customers who ask all endpoints in turn, again and again.

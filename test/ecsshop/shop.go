@@ -40,24 +40,27 @@ func Start(t testing.TB, first int) *Shop {
 	t.Helper()
 	s := &Shop{Layout: Read(t, Example()), Balancing: albapi.Start(t), ECS: strict.Start(t), Ports: map[string]int{}, Listeners: map[string]string{}}
 	s.Balancing.SetPage(400)
-	for _, name := range s.Services {
-		cluster, service, _ := strings.Cut(name, "/")
-		s.ECS.AddService(strict.Service{Cluster: cluster, Name: service, Desired: s.Desired(name)})
-		s.ECS.AddTarget(name, strict.Target{Min: 1, Max: 6})
-	}
+	s.ECS.Region = albapi.Region
 	for _, name := range s.Balancers() {
 		s.Balancing.AddLoadBalancer(name, "application", nil)
 		s.Listeners[name], s.Ports[name] = s.Balancing.AddListener(name, albrules.Action{Type: albrules.TypeFixed, Fixed: &albrules.Fixed{Status: "404", Type: "text/plain", Body: "nothing here"}})
 	}
+	groups := map[string][]string{} // by the service whose tasks are in them
 	for i, e := range s.Endpoints {
 		application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, e.Service) }))
 		t.Cleanup(application.Close)
 		group := s.Balancing.AddTargetGroup(e.Service, e.Health, application.URL)
+		groups[e.Task] = append(groups[e.Task], group)
 		s.Balancing.SetHealth(group, func() bool {
 			_, running := s.ECS.Service(e.Task)
 			return running > 0
 		})
 		s.Balancing.AddRule(s.Listeners[e.Balancer], first+i, albapi.Host(e.Host, e.Path, albapi.Forward(group)), map[string]string{"Name": e.Service})
+	}
+	for _, name := range s.Services {
+		cluster, service, _ := strings.Cut(name, "/")
+		s.ECS.AddService(strict.Service{Cluster: cluster, Name: service, Desired: s.Desired(name), Groups: groups[name]})
+		s.ECS.AddTarget(name, strict.Target{Min: 1, Max: 6})
 	}
 	s.front(t)
 	return s
