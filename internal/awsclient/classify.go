@@ -112,8 +112,8 @@ func (c *Conn) notAWS(err error) error {
 func (c *Conn) classifyCode(err error, api smithy.APIError, what string) error {
 	code := api.ErrorCode()
 	var limited ratelimit.QuotaExceededError
-	switch _, throttled := retry.DefaultThrottleErrorCodes[code]; {
-	case throttled || errors.As(err, &limited):
+	switch {
+	case isThrottled(err) || errors.As(err, &limited):
 		return c.unavailable(err, what, "AWS asks to go slower")
 	case slices.Contains(busy, code), tooManyAttempts.MatchString(api.ErrorMessage()), serverSide(err):
 		return c.unavailable(err, what, "AWS is busy")
@@ -130,6 +130,16 @@ func (c *Conn) classifyCode(err error, api smithy.APIError, what string) error {
 	}
 	return &fault.Fault{Code: fault.Unavailable, Summary: "AWS refused a request", Err: Plain(err),
 		Detail: fmt.Sprintf("Cannot %s in %s. AWS says %s", what, c.Region(), sentence(Plain(err).Error()))}
+}
+
+// isThrottled tells whether AWS asks to go slower.
+func isThrottled(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+	return throttled
 }
 
 var tooManyAttempts = regexp.MustCompile(`(?i)too many concurrent attempts`)

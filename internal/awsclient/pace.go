@@ -3,14 +3,11 @@ package awsclient
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/time/rate"
 
@@ -104,15 +101,6 @@ func (b *Buckets) paced(cfg Config) []func(*middleware.Stack) error {
 		}
 	})
 	return []func(*middleware.Stack) error{func(s *middleware.Stack) error { return s.Initialize.Add(wait, middleware.After) }}
-}
-
-func isThrottled(err error) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
-	return throttled
 }
 
 // writes tells whether an operation is one of those that change something.

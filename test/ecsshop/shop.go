@@ -71,15 +71,13 @@ func Start(t testing.TB, first int) *Shop {
 func (s *Shop) front(t testing.TB) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query := strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
-		if s.limits.refused(w, r) {
-			return
-		}
-		if query {
+		switch {
+		case s.limits.refused(w, r):
+		case strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 			s.Balancing.ServeHTTP(w, r)
-			return
+		default:
+			s.ECS.ServeHTTP(w, r)
 		}
-		s.ECS.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
 	s.Endpoint = server.URL
